@@ -1,0 +1,154 @@
+"""One call of a command: its flags, settings, output and model client."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import signal
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from api.cli.failures import Terminated
+from api.cli.output import Bars, Output
+
+if TYPE_CHECKING:
+    from api.settings import Settings
+    from model_host.catalog.load import Catalog, Profile
+    from model_host.client import Client, Notice
+
+Command = Callable[..., Coroutine[Any, Any, None]]
+
+COMMON: dict[str, tuple[Any, object]] = {
+    "json": (
+        Annotated[bool, typer.Option("--json", help="Print the result as JSON, and it alone.")],
+        False,
+    ),
+    "offline": (
+        Annotated[bool | None, typer.Option("--offline", help="Never download anything.")],
+        None,
+    ),
+    "home": (
+        Annotated[Path | None, typer.Option(metavar="DIR", help="Data home.")],
+        None,
+    ),
+    "models": (
+        Annotated[Path | None, typer.Option(metavar="DIR", help="Model root (weights).")],
+        None,
+    ),
+    "profile": (
+        Annotated[str | None, typer.Option(metavar="NAME", help="Which models serve each task.")],
+        None,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a command gets. Settings and catalog are read when first asked for."""
+
+    flags: dict[str, Any]
+    out: Output
+
+    @cached_property
+    def settings(self) -> Settings:
+        """Raises InvalidInput for a wrong setting."""
+        from api.settings import load_settings
+
+        return load_settings(self.flags)
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        from model_host.catalog.load import load_catalog
+
+        return load_catalog(self.settings.host)
+
+    @cached_property
+    def profile(self) -> Profile:
+        from model_host.catalog.load import load_profile
+
+        return load_profile(self.settings.host, self.catalog)
+
+    @asynccontextmanager
+    async def client(self) -> AsyncIterator[Client]:
+        """The model client; what it pulls or loads shows as bars on stderr."""
+        from model_host.client import open_client
+
+        with self.out.bars() as bars:
+            async with open_client(
+                self.settings.host, on_notice=lambda notice: _show(bars, notice)
+            ) as client:
+                yield client
+
+
+def _show(bars: Bars, notice: Notice) -> None:
+    unit = "bytes" if notice.total_bytes else ""
+    bars.update(
+        f"{notice.kind} {notice.card_id}", notice.done_bytes, notice.total_bytes or None, unit=unit
+    )
+
+
+def add_command(app: typer.Typer, function: Command, name: str) -> None:
+    """Register `async def f(run: Run, ...)` with the common flags added to its own."""
+    app.command(name, help=inspect.getdoc(function))(_with_common_flags(function))
+
+
+def add_default(app: typer.Typer, function: Command) -> None:
+    """Register what a group of commands does when none of them is named."""
+    call = _with_common_flags(function, default=True)
+    app.callback(invoke_without_command=True, help=inspect.getdoc(function))(call)
+
+
+def _with_common_flags(function: Command, *, default: bool = False) -> Callable[..., None]:
+    own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
+    parameters = [
+        *(p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own),
+        *(_keyword(name, hint, value) for name, (hint, value) in COMMON.items()),
+    ]
+    if default:
+        parameters.append(_keyword("ctx", typer.Context, inspect.Parameter.empty))
+
+    def call(**given: Any) -> None:
+        ctx = given.pop("ctx", None)
+        if ctx is not None and ctx.invoked_subcommand:
+            return
+        flags = {name: given.pop(name) for name in COMMON}
+        out = Output(as_json=flags.pop("json"))
+        run_async(function(Run(flags, out), **given))
+
+    call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    call.__annotations__ = {}
+    return call
+
+
+def _keyword(name: str, hint: Any, default: object) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=hint, default=default)
+
+
+def run_async(work: Coroutine[Any, Any, None]) -> None:
+    """Run it to the end. Ctrl-C and SIGTERM cancel it, so that its `async with` blocks close."""
+
+    async def guarded() -> None:
+        task = asyncio.current_task()
+        terminated = False
+
+        def stop() -> None:
+            nonlocal terminated
+            terminated = True
+            if task is not None:
+                task.cancel()
+
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop)
+        try:
+            await work
+        except asyncio.CancelledError:
+            if terminated:
+                raise Terminated from None
+            raise
+
+    asyncio.run(guarded())

@@ -1,0 +1,107 @@
+"""A running server's operations, over its Unix socket: lines of JSON, one event a line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
+
+from api.schemas import Answer, Ask, Index, Stage
+from api.settings import Settings
+from model_host.errors import SutradharError, Unavailable
+
+if TYPE_CHECKING:
+    import httpx
+
+    from indexers.corpora import CorpusInfo, SourceInfo
+    from indexers.ingest import IngestEvent
+
+
+async def connect(settings: Settings, stack: AsyncExitStack) -> RemoteBackend | None:
+    """A backend over the server's socket, or None when no server answers there."""
+    if not settings.api_socket.exists():
+        return None
+    import httpx
+
+    client = await stack.enter_async_context(
+        httpx.AsyncClient(
+            transport=httpx.AsyncHTTPTransport(uds=str(settings.api_socket)),
+            base_url="http://sutradhar",
+            timeout=httpx.Timeout(None, connect=2.0),
+        )
+    )
+    try:
+        (await client.get("/health", timeout=5.0)).raise_for_status()
+    except httpx.HTTPError:
+        return None  # a socket left by a killed server
+    return RemoteBackend(client)
+
+
+class RemoteBackend:
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self._client = client
+
+    async def ask(self, request: Ask) -> AsyncIterator[Stage | Answer]:
+        async for line in self._lines("/ask", request):
+            yield (Answer if line["type"] == "answer" else Stage).model_validate(line)
+
+    async def index(self, request: Index) -> AsyncIterator[IngestEvent]:
+        from indexers.ingest import IngestEvent
+
+        async for line in self._lines("/index", request):
+            yield IngestEvent.model_validate(line)
+
+    async def corpora(self) -> list[CorpusInfo]:
+        from indexers.corpora import CorpusInfo
+
+        return [CorpusInfo.model_validate(row) for row in await self._call("GET", "/corpora")]
+
+    async def sources(self, corpus: str) -> list[SourceInfo]:
+        from indexers.corpora import SourceInfo
+
+        rows = await self._call("GET", "/sources", corpus=corpus)
+        return [SourceInfo.model_validate(row) for row in rows]
+
+    async def remove(self, corpus: str, source: str | None = None) -> None:
+        named = {"corpus": corpus} | ({"source": source} if source is not None else {})
+        await self._call("DELETE", "/corpora", **named)
+
+    async def _call(self, method: str, path: str, **params: str) -> Any:
+        import httpx
+
+        try:
+            response = await self._client.request(method, path, params=params)
+        except httpx.HTTPError as error:
+            raise _gone(error) from error
+        body = response.json() if response.content else None
+        if response.is_error:
+            raise SutradharError.from_wire(body)
+        return body
+
+    async def _lines(self, path: str, request: BaseModel) -> AsyncIterator[dict[str, Any]]:
+        import httpx
+
+        try:
+            async with self._client.stream(
+                "POST", path, json=request.model_dump(mode="json")
+            ) as response:
+                if response.is_error:
+                    raise SutradharError.from_wire(json.loads(await response.aread()))
+                async for text in response.aiter_lines():
+                    line = json.loads(text)
+                    if line["type"] == "error":
+                        raise SutradharError.from_wire(line)
+                    yield line
+        except httpx.HTTPError as error:
+            raise _gone(error) from error
+
+
+def _gone(error: Exception) -> Unavailable:
+    return Unavailable(
+        "The running server stopped answering.",
+        why=f"{type(error).__name__}.",
+        fix="Start it again with 'sutradhar serve', or run the command again without it.",
+    )

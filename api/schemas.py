@@ -1,0 +1,81 @@
+"""What the command line and the HTTP API ask and answer; one shape for both."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+
+class _Schema(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Ask(_Schema):
+    """One question, typed or spoken. `thread` continues a conversation."""
+
+    question: str | None = None
+    audio: Path | None = None
+    corpus: str
+    speak: Path | None = None
+    thread: str | None = None
+    language: str | None = None
+    voice: str | None = None
+    model: str | None = None
+    draft: bool | None = None
+
+    @model_validator(mode="after")
+    def _one_question(self) -> Ask:
+        if (self.question is None) == (self.audio is None):
+            raise ValueError("ask with a question or with audio, and not with both")
+        if self.question is not None and not self.question.strip():
+            raise ValueError("the question is empty")
+        return self
+
+
+class Cited(_Schema):
+    """Evidence. Times are seconds from the start of the source; null for documents."""
+
+    source: str
+    moment_id: str
+    modality: str
+    start_s: float | None
+    end_s: float | None
+    page: int | None
+    quote: str
+
+
+class Answer(_Schema):
+    """The answer to one question. Fields may be added, never renamed."""
+
+    type: Literal["answer"] = "answer"
+    question: str
+    answer: str
+    abstained: bool
+    citations: tuple[Cited, ...]
+    language: str
+    models: dict[str, str]
+    timings_s: dict[str, float]
+    speech: str | None = None
+    thread: str | None = None
+
+    def public(self) -> dict[str, Any]:
+        """The object that `sutradhar ask --json` prints."""
+        return self.model_dump(mode="json", exclude={"type"}, exclude_none=False)
+
+
+class Stage(_Schema):
+    """A step of the graph has begun."""
+
+    type: Literal["stage"] = "stage"
+    name: str
+
+
+class Index(_Schema):
+    """Files or folders to index into a corpus."""
+
+    corpus: str
+    paths: tuple[Path, ...]
+    name: str | None = None  # of the source, when one file is indexed
+    language: str | None = None

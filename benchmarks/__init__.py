@@ -1,0 +1,1 @@
+"""Measurements of the product: not part of a normal test run."""

@@ -1,0 +1,126 @@
+"""A world: some sources that share a topic, and questions about them with their evidence."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from benchmarks.evaluation.markup import SUFFIX, TIMED, Script, read_script, schedule, with_times
+
+WORLDS = Path(__file__).parent / "worlds"
+SAMPLES = Path(__file__).parents[2] / "samples"
+
+# What each world is for. Thresholds may be tuned on `tune` alone; nobody looks into `held-out`.
+USE: dict[str, Literal["tune", "score", "held-out"]] = {"a": "tune", "b": "score", "c": "held-out"}
+# Recorded sources that live with the samples.
+_SHARED = {"b": (SAMPLES / "ward_meeting" / "ward_meeting.mp4.src",)}
+
+KINDS = (
+    *("fact", "number", "date", "who", "slide", "when-said", "order", "paraphrase"),
+    *("cross-lingual", "unanswerable-near", "unanswerable-far"),
+)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a fact is: an interval of seconds, a page, or only the words themselves."""
+
+    source: str
+    fact: str  # the marked words
+    start_s: float | None = None
+    end_s: float | None = None
+    page: int | None = None
+
+
+@dataclass(frozen=True)
+class Question:
+    id: str
+    question: str
+    kind: str
+    language: str
+    answers: tuple[str, ...]  # any of them is right; "re:…" is a pattern over normalised text
+    places: tuple[Place, ...]  # citing any of them is right; none: the question has no answer
+
+    @property
+    def answerable(self) -> bool:
+        return bool(self.places)
+
+
+@dataclass(frozen=True)
+class World:
+    name: str
+    scripts: tuple[Script, ...]
+    questions: tuple[Question, ...]
+    recordings: dict[str, Path]  # file name → committed media file
+
+
+def load_world(name: str, *, spoken: bool = True) -> World:
+    """World `a`, `b` or `c`. Without `spoken`, or where a recording is not there, the sources
+    that are recordings are left out together with the questions that only they answer.
+
+    Raises ValueError when a question names a fact that no source marks."""
+    name = name.lower()
+    folder = WORLDS / name
+    if name not in USE:
+        raise ValueError(f"there is no world {name!r}; there are {', '.join(USE)}")
+    shared = [path for path in _SHARED.get(name, ()) if path.exists()]
+    paths = [*sorted(folder.glob("*" + SUFFIX)), *shared]
+    every = [read_script(path) for path in paths]
+    scripts, recordings = [], {}
+    for path, script in zip(paths, every, strict=True):
+        if script.is_spoken:
+            media = path.with_name(script.file_name)
+            truth = media.with_suffix(".truth.json")
+            if not (spoken and media.exists() and truth.exists()):
+                continue
+            recordings[script.file_name] = media
+            script = with_times(script, truth_times(truth))
+        elif script.file_name.endswith(TIMED):
+            script = schedule(script)
+        scripts.append(script)
+    known = {fact for script in every for unit in script.units for fact, _ in unit.facts}
+    places = _places(scripts)
+    lines = (folder / "questions.jsonl").read_text(encoding="utf-8").splitlines()
+    questions = []
+    for number, line in enumerate(lines, 1):
+        raw = json.loads(line)
+        named = [*raw.get("facts", ()), *raw.get("cites", ())]
+        if unknown := set(named) - known:
+            raise ValueError(f"world {name}, question {number}: no source marks {unknown}")
+        if any(fact in places for fact in raw.get("facts", ())) or not named:
+            questions.append(_question(f"{name}-{number:03d}", raw, places))
+    return World(name, tuple(scripts), tuple(questions), recordings)
+
+
+def truth_times(path: Path) -> list[tuple[float, float]]:
+    """Start and end of each unit of a recording, in the order of its script."""
+    truth = json.loads(path.read_text(encoding="utf-8"))
+    return [(unit["start_s"], unit["end_s"]) for unit in truth["units"]]
+
+
+def _places(scripts: list[Script]) -> dict[str, list[Place]]:
+    places: dict[str, list[Place]] = {}
+    for script in scripts:
+        for unit in script.units:
+            for fact, words in unit.facts:
+                place = Place(script.source, words, unit.start_s, unit.end_s, unit.page)
+                places.setdefault(fact, []).append(place)
+    return places
+
+
+def _question(identifier: str, raw: dict[str, Any], places: dict[str, list[Place]]) -> Question:
+    answered = [place for fact in raw.get("facts", ()) for place in places.get(fact, ())]
+    beside = [place for fact in raw.get("cites", ()) for place in places.get(fact, ())]
+    if raw["kind"] not in KINDS or raw["kind"].startswith("unanswerable") == bool(answered):
+        raise ValueError(f"{identifier}: kind {raw['kind']!r} does not fit")
+    answers = dict.fromkeys([place.fact for place in answered] + raw.get("accept", []))
+    return Question(
+        id=identifier,
+        question=raw["q"],
+        kind=raw["kind"],
+        language=raw.get("lang", "en"),
+        answers=tuple(answers),
+        places=(*answered, *beside),
+    )

@@ -1,0 +1,1 @@
+"""conversation: listen or read → decide → recall → answer → speak."""

@@ -1,0 +1,1 @@
+"""recall: question → retrieve → answer with citations, or abstain."""

@@ -1,0 +1,1 @@
+"""Engines: the code that loads and runs a family of models. Imported by workers alone."""

@@ -1,0 +1,1 @@
+"""Media for the demo and the evaluation, and the scripts that made them."""

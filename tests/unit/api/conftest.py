@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from api.cli import run_cli
+
+
+class Outcome(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+Cli = Callable[..., Outcome]
+
+
+@pytest.fixture
+def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Cli:
+    """The command line in this process, in an empty folder with an empty home and model root."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SUTRADHAR_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("SUTRADHAR_MODELS", str(tmp_path / "models"))
+
+    def call(*args: str) -> Outcome:
+        code = run_cli(list(args))
+        seen = capsys.readouterr()
+        return Outcome(code, seen.out, seen.err)
+
+    return call

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import ast
+import json
+from pathlib import Path
+
+import pytest
+
+import model_host
+from api.cli import doctor
+from model_host.engines.registry import ENGINES
+from tests.unit.api.conftest import Cli
+
+
+def test_on_a_bare_machine_weights_are_a_warning_with_the_command(cli: Cli) -> None:
+    code, out, _ = cli("doctor", "--json")
+    checks = {check["name"]: check for check in json.loads(out)["checks"]}
+    assert code == 0
+    assert checks["weights of piper-joe"]["state"] == "warning"
+    assert checks["weights of piper-joe"]["fix"] == "sutradhar pull piper-joe"
+    assert checks["python"]["state"] == "ok"
+
+
+def test_offline_they_are_missing(cli: Cli) -> None:
+    code, out, _ = cli("doctor", "--json", "--offline")
+    assert code == 3
+    assert json.loads(out)["ok"] is False
+
+
+@pytest.mark.parametrize(
+    ("flags", "name", "said"),
+    [
+        (["--home", "/dev/null/home"], "data home", "SUTRADHAR_HOME"),
+        (["--models", "/dev/null/models"], "model root", "SUTRADHAR_MODELS"),
+    ],
+)
+def test_folder_that_cannot_be_written(cli: Cli, flags: list[str], name: str, said: str) -> None:
+    code, out, _ = cli("doctor", "--json", *flags)
+    check = next(c for c in json.loads(out)["checks"] if c["name"] == name)
+    assert code == 3
+    assert (check["state"], said in check["fix"]) == ("missing", True)
+
+
+def test_full_disk(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = doctor.shutil.disk_usage("/")._replace(free=1000)
+    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _: usage)
+    code, out, _ = cli("doctor")
+    assert code == 3
+    assert "model root: free " in out
+
+
+def test_misspelt_variable_and_small_memory_warn(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SUTRADHAR_OFLINE", "1")
+    monkeypatch.setenv("SUTRADHAR_DEVICES", "cpu=1GiB")
+    code, out, _ = cli("doctor")
+    assert code == 0
+    assert "settings: unset SUTRADHAR_OFLINE" in out
+    assert "memory: " in out
+
+
+@pytest.mark.parametrize(
+    ("absent", "code", "state"),
+    [("piper", 0, "warning"), ("faster_whisper", 3, "missing")],
+    ids=["another model can stand in", "nothing can"],
+)
+def test_library_that_is_absent(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, absent: str, code: int, state: str
+) -> None:
+    found = doctor.find_spec
+    monkeypatch.setattr(doctor, "find_spec", lambda name: None if name == absent else found(name))
+    result = cli("doctor", "--json")
+    lacking = [c for c in json.loads(result.out)["checks"] if f"lacks {absent}" in c["found"]]
+    assert result.code == code
+    assert [c["state"] for c in lacking] == [state]
+    assert "make setup" in lacking[0]["fix"]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_libraries_are_the_ones_the_engine_requires(engine: str) -> None:
+    """Read, not imported: an engine module may load its library."""
+    module = ENGINES[engine].partition(":")[0].rpartition(".")[2]
+    path = Path(model_host.__file__).parent / "engines" / f"{module}.py"
+    declared = [
+        node.value
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.AnnAssign)
+        and isinstance(node.target, ast.Name)
+        and node.target.id == "REQUIRES"
+    ]
+    assert len(declared) == 1
+    assert declared[0] is not None
+    required = ast.literal_eval(declared[0])
+    assert tuple(required) == doctor.ENGINE_LIBRARIES.get(engine, ("", ()))[1]

@@ -1,0 +1,93 @@
+"""The judge and the support check: what stands, what falls, and why."""
+
+from __future__ import annotations
+
+import pytest
+
+from graphs.grounding.evidence import ANSWERING, RANKING, Passage, best_sentence, fitted, judge
+from graphs.grounding.question import Wants, analyse
+from graphs.grounding.support import supported
+
+DRAINS = "The committee approved 4.2 lakh rupees for the storm drains on 9 March."
+
+
+@pytest.mark.parametrize(
+    ("question", "wants"),
+    [
+        ("How much was approved for the drains?", "money"),
+        ("How many complaints came in?", "number"),
+        ("When is the next meeting?", "time"),
+        ("Who objected to the plan?", "person"),
+        ("How long did the repair take?", "duration"),
+        ("Why was the gate closed?", "anything"),
+        ("अगली बैठक कब होगी?", "time"),
+        ("कितने घरों में पानी आया?", "number"),
+        ("बजट पर किसने आपत्ति की?", "person"),
+        ("", "anything"),
+    ],
+)
+def test_what_a_question_wants(question: str, wants: Wants) -> None:
+    assert analyse(question).wants == wants
+
+
+def test_language_follows_the_script() -> None:
+    assert analyse("अगली बैठक कब है?").language == "hi"
+    assert analyse("When is it?").language == "en"
+    assert analyse("When is it?", "hi").language == "hi"
+
+
+def test_the_passage_that_answers_comes_first() -> None:
+    question = analyse("How much money was approved for the drains?")
+    right = Passage(DRAINS, dense=0.85, around=0.86, rank=1)
+    wrong = Passage("The library roof will be repaired in April.", dense=0.74, around=0.75)
+    judgement = judge(question, [wrong, right])
+    assert judgement.verdicts[0].index == 1
+    alone = judge(question, [wrong])
+    assert alone.probability < judgement.probability
+
+
+def test_the_reply_to_a_question_comes_before_the_question() -> None:
+    question = analyse("How big is the cooler?")
+    asked = Passage("And how big is the cooler?", dense=0.9, around=0.9)
+    reply = Passage("Three thousand litres.", asked.text, dense=0.8, around=0.9, before_dense=0.9)
+    assert judge(question, [asked, reply]).verdicts[0].index == 1
+
+
+def test_nothing_retrieved_answers_nothing() -> None:
+    assert judge(analyse("How big?"), []).probability == 0.0
+
+
+def test_fitted_models_know_their_features() -> None:
+    assert set(fitted().ranking) <= set(RANKING)
+    assert set(fitted().answering) <= set(ANSWERING)
+    assert 0 < fitted().answer_at < 1
+
+
+def test_best_sentence_is_the_one_that_answers() -> None:
+    text = f"The meeting opened at ten. {DRAINS} Tea was served."
+    assert best_sentence(analyse("How much was given for drains?"), text) == DRAINS
+
+
+@pytest.mark.parametrize(
+    ("sentence", "reason"),
+    [
+        (DRAINS, ""),
+        ("4.2 lakh rupees was approved for the storm drains.", ""),
+        ("Four point two lakh rupees was approved for the drains.", ""),
+        ("5.2 lakh rupees was approved for the storm drains.", "number"),
+        ("The storm drains were approved on 10 March.", "number"),
+        ("Suresh approved the storm drains.", "name"),
+        ("The committee and Suresh approved 4.2 lakh rupees.", "name"),
+        ("The committee did not approve money for the storm drains.", "negation"),
+        ("The committee approved a new school building with a garden.", "few"),
+        ("", "nothing"),
+    ],
+)
+def test_support(sentence: str, reason: str) -> None:
+    check = supported(sentence, DRAINS, cosine=0.95)
+    assert check.holds is (reason == "")
+    assert reason in check.reason
+
+
+def test_far_meaning_is_not_supported() -> None:
+    assert not supported(DRAINS, DRAINS, cosine=0.2).holds
