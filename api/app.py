@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Depends, FastAPI, Request
+from fastapi.encoders import jsonable_encoder
 from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel
 
@@ -25,15 +26,24 @@ if TYPE_CHECKING:
     from api.backend import LocalBackend
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
-    """The application over its own backend, which lives as long as the application."""
+def create_app(
+    settings: Settings | None = None,
+    *,
+    on_ready: Callable[[], None] | None = None,
+    shared: bool = False,
+) -> FastAPI:
+    """The application over its own backend, which lives as long as the application.
+
+    `shared`: its model host serves other processes, too."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         from api.backend import open_local
 
-        async with open_local(settings or load_settings()) as backend:
+        async with open_local(settings or load_settings(), shared=shared) as backend:
             app.state.backend = backend
+            if on_ready is not None:
+                on_ready()
             yield
 
     app = FastAPI(title="Sutradhar", lifespan=lifespan)
@@ -90,8 +100,8 @@ def _lines(events: AsyncIterator[BaseModel]) -> StreamingResponse:
 
 async def _problem(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, SutradharError)
-    status, body = problem(error)
-    return JSONResponse(body, status, media_type="application/problem+json")
+    body = jsonable_encoder(problem(error))
+    return JSONResponse(body, body["status"], media_type="application/problem+json")
 
 
 app = create_app()

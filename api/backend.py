@@ -13,12 +13,11 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
-from api.schemas import Answer, Ask, Cited, Index, Stage
+from api.schemas import Answer, Ask, Cited, Index, Indexed, Stage
 from api.settings import Settings
 
 if TYPE_CHECKING:
     from indexers.corpora import Corpora, Corpus, CorpusInfo, SourceInfo
-    from indexers.ingest import IngestEvent
     from model_host.client import Client, Notice
 
 Listener = Callable[["Notice"], None]
@@ -29,7 +28,7 @@ class Backend(Protocol):
 
     def ask(self, request: Ask) -> AsyncIterator[Stage | Answer]: ...
 
-    def index(self, request: Index) -> AsyncIterator[IngestEvent]: ...
+    def index(self, request: Index) -> AsyncIterator[Indexed]: ...
 
     async def corpora(self) -> list[CorpusInfo]: ...
 
@@ -70,6 +69,7 @@ class LocalBackend:
 
         from graphs.conversation.context import Context
         from graphs.conversation.graph import build_graph
+        from graphs.conversation.state import InputState
 
         began = time.perf_counter()
         await self.corpus(request.corpus)  # a missing or busy corpus is said before models load
@@ -81,7 +81,7 @@ class LocalBackend:
             chat_model=request.model,
             draft=request.draft,
         )
-        asked: dict[str, Any] = {
+        asked: InputState = {
             "corpus": request.corpus,
             "speak_to": str(request.speak) if request.speak else None,
             "audio": str(request.audio) if request.audio else None,
@@ -90,7 +90,7 @@ class LocalBackend:
         config: Any = {"configurable": {"thread_id": request.thread}} if request.thread else {}
         turn: dict[str, Any] = {}
         async for path, mode, data in graph.astream(
-            asked,  # type: ignore[arg-type]
+            asked,
             config,
             context=context,
             stream_mode=["tasks", "values"],
@@ -112,7 +112,7 @@ class LocalBackend:
             thread=request.thread,
         )
 
-    async def index(self, request: Index) -> AsyncIterator[IngestEvent]:
+    async def index(self, request: Index) -> AsyncIterator[Indexed]:
         from indexers.ingest import ingest
 
         corpus = await self.corpus(request.corpus, create=True)
@@ -122,7 +122,17 @@ class LocalBackend:
             )
         ) as events:
             async for event in events:
-                yield event
+                yield Indexed(
+                    source=event.source,
+                    state=event.state,
+                    done=event.done,
+                    total=event.total,
+                    unit=event.unit,
+                    moments=event.moments,
+                    eta_s=event.eta_s,
+                    error=event.error.to_wire() if event.error else None,
+                    note=event.note,
+                )
 
     async def corpora(self) -> list[CorpusInfo]:
         return await asyncio.to_thread(self._corpora.list)
@@ -157,14 +167,17 @@ class LocalBackend:
 
 @asynccontextmanager
 async def open_local(
-    settings: Settings, *, on_notice: Listener | None = None
+    settings: Settings, *, on_notice: Listener | None = None, shared: bool = False
 ) -> AsyncIterator[LocalBackend]:
-    """Everything in this process (models still run in workers of their own)."""
+    """Everything in this process (models still run in workers of their own).
+
+    `shared`: its model host serves other processes on its socket, too."""
     from graphs.services import Services, provide
     from indexers.corpora import Corpora
-    from model_host.client import open_client
+    from model_host.client import open_client, serve_client
 
-    async with open_client(settings.host, on_notice=on_notice) as client:
+    opened = serve_client if shared else open_client
+    async with opened(settings.host, on_notice=on_notice) as client:
         backend = LocalBackend(settings, client, Corpora(settings.index))
         try:
             with provide(Services(client, backend.corpus, settings.graphs)):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from api.schemas import Answer, Ask, Index, Stage
+from api.schemas import Answer, Ask, Index, Indexed, Stage
 from api.settings import Settings
 from model_host.errors import SutradharError, Unavailable
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     import httpx
 
     from indexers.corpora import CorpusInfo, SourceInfo
-    from indexers.ingest import IngestEvent
 
 
 async def connect(settings: Settings, stack: AsyncExitStack) -> RemoteBackend | None:
@@ -48,11 +47,10 @@ class RemoteBackend:
         async for line in self._lines("/ask", request):
             yield (Answer if line["type"] == "answer" else Stage).model_validate(line)
 
-    async def index(self, request: Index) -> AsyncIterator[IngestEvent]:
-        from indexers.ingest import IngestEvent
-
+    async def index(self, request: Index) -> AsyncIterator[Indexed]:
+    
         async for line in self._lines("/index", request):
-            yield IngestEvent.model_validate(line)
+            yield Indexed.model_validate(line)
 
     async def corpora(self) -> list[CorpusInfo]:
         from indexers.corpora import CorpusInfo
@@ -78,7 +76,7 @@ class RemoteBackend:
             raise _gone(error) from error
         body = response.json() if response.content else None
         if response.is_error:
-            raise SutradharError.from_wire(body)
+            raise _problem(body or {})
         return body
 
     async def _lines(self, path: str, request: BaseModel) -> AsyncIterator[dict[str, Any]]:
@@ -89,7 +87,7 @@ class RemoteBackend:
                 "POST", path, json=request.model_dump(mode="json")
             ) as response:
                 if response.is_error:
-                    raise SutradharError.from_wire(json.loads(await response.aread()))
+                    raise _problem(json.loads(await response.aread()))
                 async for text in response.aiter_lines():
                     line = json.loads(text)
                     if line["type"] == "error":
@@ -97,6 +95,11 @@ class RemoteBackend:
                     yield line
         except httpx.HTTPError as error:
             raise _gone(error) from error
+
+
+def _problem(body: dict[str, Any]) -> SutradharError:
+    """A JSON problem of the server as the error it was."""
+    return SutradharError.from_wire({**body, "detail": body.get("data", {})})
 
 
 def _gone(error: Exception) -> Unavailable:

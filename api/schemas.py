@@ -79,3 +79,18 @@ class Index(_Schema):
     paths: tuple[Path, ...]
     name: str | None = None  # of the source, when one file is indexed
     language: str | None = None
+
+
+class Indexed(_Schema):
+    """What happened to one source. `error` is the wire form of the typed error."""
+
+    type: Literal["indexed"] = "indexed"
+    source: str
+    state: str
+    done: float = 0.0
+    total: float | None = None
+    unit: str = ""
+    moments: int = 0
+    eta_s: float | None = None  # of the whole run
+    error: dict[str, Any] | None = None
+    note: str = ""

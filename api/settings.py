@@ -97,6 +97,11 @@ class Settings(BaseSettings):
     index: IndexSettings
     graphs: GraphSettings = GraphSettings()
 
+    @property
+    def api_socket(self) -> Path:
+        """Where `sutradhar serve` answers the other commands."""
+        return self.host.run_dir / "api.sock"
+
     @model_validator(mode="before")
     @classmethod
     def _assemble(cls, data: dict[str, Any]) -> dict[str, Any]:
@@ -201,7 +206,9 @@ def _explain(error: ValidationError, flags: Mapping[str, Any]) -> InvalidInput:
     if first["type"] == "extra_forbidden":
         owner: type[BaseModel] = Settings
         for part in path[:-1]:
-            owner = owner.model_fields[part].annotation or Settings
+            section = owner.model_fields[part].annotation
+            if isinstance(section, type) and issubclass(section, BaseModel):
+                owner = section
         stands = f"It stands in {where}."
         return UnknownName.among("setting", path[-1], owner.model_fields, fix=stands)
     message = str(first["msg"]).removeprefix("Value error, ")

@@ -21,12 +21,13 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, cast
 
 from anyio import to_thread
 
-from indexers.corpora import Corpus, printable
+from indexers.corpus import Corpus, printable
 from indexers.docstore import Row, Version
 from indexers.errors import DuplicateSource
 from indexers.files import Content, find_files
 from indexers.moments import Moment
 from indexers.readers.draft import Draft, Item
+from indexers.readers.sentences import sentences
 from indexers.settings import IndexSettings
 from model_host.errors import DiskFull, InvalidInput, SutradharError, WorkerError
 from model_host.tasks import Embedded, EmbedText
@@ -36,9 +37,8 @@ if TYPE_CHECKING:
 
 State = Literal["skipped", "reading", "embedding", "done", "unchanged", "removed", "failed"]
 EMBED_BATCH = 32
-_SHORT_TEXT = 80  # characters; shorter ones are embedded with their section's title
 _READING_SHARE = 0.8  # of the time of a source, for the ETA alone
-RECIPE = 1  # raise it when readers change what they find: sources are then read again
+RECIPE = 2  # raise it when readers change what they find: sources are then read again
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,14 +266,17 @@ class _Run(NamedTuple):
         self, path: Path, new: Version, content: Content, pace: Pace, size: int, rows: list[Row]
     ) -> AsyncGenerator[IngestEvent, None]:
         ordinals: Counter[str] = Counter()
+        before: dict[str, str] = {}  # modality → the text that came last
         yield IngestEvent(new.source, "reading", path, eta_s=pace.eta_s(size, 0.0))
         settings, language = self.corpus.settings, self.language
         found = self.reader.read_source(path, self.client, settings, language=language)
         async with aclosing(cast(AsyncGenerator[Item, None], found)) as items:
             async for item in items:
                 if isinstance(item, Draft):
-                    rows.append(_row(self.corpus.name, new, item, ordinals[item.modality]))
+                    said = before.get(item.modality, "")
+                    rows.append(_row(self.corpus.name, new, item, ordinals[item.modality], said))
                     ordinals[item.modality] += 1
+                    before[item.modality] = item.text
                     continue
                 share = _READING_SHARE * item.done / item.total if item.total else 0.0
                 yield IngestEvent(
@@ -312,7 +315,19 @@ class _Run(NamedTuple):
         return reply.result, reply.card_id
 
 
-def _row(corpus: str, new: Version, draft: Draft, ordinal: int) -> Row:
+def embedding_text(draft: Draft, before: str) -> str:
+    """What the embedding model gets: heading, the last sentence before, and the text.
+
+    A reply says little without its question, and a line of a table little without its heading; on
+    the generated worlds this finds more of the right Moments (benchmarks/README.md). `text` itself
+    stays verbatim, for quotes."""
+    text = draft.text.strip()
+    last = sentences(before)[-1:] if before else []
+    heading = [f"{draft.section}."] if draft.section else []
+    return " ".join([*heading, *last, text]) if text else ""
+
+
+def _row(corpus: str, new: Version, draft: Draft, ordinal: int, before: str) -> Row:
     moment = Moment(
         corpus=corpus,
         source=new.source,
@@ -320,11 +335,8 @@ def _row(corpus: str, new: Version, draft: Draft, ordinal: int) -> Row:
         ordinal=ordinal,
         **dict(draft),
     )
-    text = draft.text.strip()
-    # A short text says little by itself; `text` stays verbatim, for quotes.
-    embed = f"{draft.section}: {text}" if draft.section and 0 < len(text) < _SHORT_TEXT else text
     body = moment.model_dump_json(exclude={"moment_id"}, exclude_defaults=True)
-    return Row(draft.modality, ordinal, draft.start_us, body, embed)
+    return Row(draft.modality, ordinal, draft.start_us, body, embedding_text(draft, before))
 
 
 def _recipe(settings: IndexSettings) -> str:

@@ -35,7 +35,7 @@ from model_host.tasks import EVENTS, Event, Latency, Request, Result
 if TYPE_CHECKING:
     import aiohttp
 
-__all__ = ["Call", "Client", "HostStatus", "Notice", "Reply", "open_client"]
+__all__ = ["Call", "Client", "HostStatus", "Notice", "Reply", "open_client", "serve_client"]
 
 _MAX_EVENTS = 1_000_000  # of one call; more is a flood
 _MAX_BYTES = 4 << 30
@@ -307,6 +307,24 @@ async def open_client(
 
             host = await stack.enter_async_context(open_host(settings))
         client = Client(host, catalog, profile, on_notice)
+        try:
+            yield client
+        finally:
+            await client.aclose()
+
+
+@asynccontextmanager
+async def serve_client(
+    settings: HostSettings, *, on_notice: Notify | None = None
+) -> AsyncIterator[Client]:
+    """A client of a host in this process that also serves others on `settings.host_socket`.
+
+    Raises Busy when another host serves there."""
+    from model_host.host.host import open_host
+    from model_host.host.server import serve_host
+
+    async with open_host(settings) as host, serve_host(host, settings.host_socket):
+        client = Client(host, host.catalog, host.profile, on_notice)
         try:
             yield client
         finally:

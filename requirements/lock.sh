@@ -11,7 +11,7 @@ compile() { # output, then what to resolve
     --generate-hashes --no-emit-index-url --no-emit-find-links --no-header
 }
 
-compile requirements/uv.txt requirements/uv.in --universal
+compile requirements/bootstrap.txt requirements/bootstrap.in --universal
 compile requirements/all.txt pyproject.toml --universal \
   --extra starter --extra gpl --extra remote --extra studio --extra dev
 # The same versions, without the tools for development.

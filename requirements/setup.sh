@@ -20,7 +20,7 @@ find_python() {
 }
 
 # What .venv must agree with: its place (scripts hold absolute paths), the pins, the project.
-wanted="$(pwd) $(cat requirements/uv.txt "$FILE" pyproject.toml requirements/setup.sh | cksum)"
+wanted="$(pwd) $(cat requirements/bootstrap.txt "$FILE" pyproject.toml requirements/setup.sh | cksum)"
 if [ "$(cat .venv/.sutradhar 2>/dev/null)" = "$wanted" ] && [ -x .venv/bin/sutradhar ]; then
   exit 0
 fi
@@ -32,9 +32,10 @@ rm -f .venv/.sutradhar
 if ! "$PY" -m uv --version >/dev/null 2>&1; then
   "$PY" -m pip --version >/dev/null 2>&1 || "$PY" -m ensurepip --upgrade >/dev/null
   "$PY" -m pip install --quiet --disable-pip-version-check --require-hashes \
-    -r requirements/uv.txt
+    -r requirements/bootstrap.txt
 fi
 # sync, not install: what is no longer pinned goes (decord beside decord2 would break both)
-"$PY" -m uv pip sync --quiet --python "$PY" --require-hashes requirements/uv.txt "$FILE"
-"$PY" -m uv pip install --quiet --python "$PY" --no-deps --editable .
+"$PY" -m uv pip sync --quiet --python "$PY" --require-hashes requirements/bootstrap.txt "$FILE"
+"$PY" -m uv pip install --quiet --python "$PY" --no-deps --no-build-isolation \
+  --editable .
 echo "$wanted" >.venv/.sutradhar

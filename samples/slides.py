@@ -21,9 +21,7 @@ def draw_slide(lines: Sequence[str], number: int, of: int) -> NDArray[np.uint8]:
     draw.rectangle((0, 0, WIDTH, 150), fill=_BAR)
     _write(draw, (70, 42), lines[0], 58, _TITLE)
     for index, line in enumerate(lines[1:]):
-        top = 215 + index * 95
-        draw.ellipse((74, top + 18, 90, top + 34), fill=_BAR)
-        _write(draw, (118, top), line, 46, _INK)
+        _write(draw, (70, 215 + index * 95), line, 46, _INK)
     _write(draw, (WIDTH - 120, HEIGHT - 50), f"{number} / {of}", 26, (120, 120, 120))
     return np.asarray(image, np.uint8)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -118,14 +118,17 @@ def slide_video(
     codec: str = "libx264",
     frame_times_s: Iterable[float] | None = None,
     audio_offset_s: float = 0.0,
+    picture: Picture | None = None,
+    corner: Callable[[], Picture] | None = None,
 ) -> Path:
     """A video of the slides one after the other. `frame_times_s` makes the frame rate variable:
-    these are the only frames, each shows the slide of its moment."""
+    these are the only frames, each shows the slide of its moment. `picture` stands for all
+    slides; `corner` draws what moves in the lower right of every frame."""
     import av
 
     total_s = sum(slide.seconds for slide in slides)
     times = list(frame_times_s or (n / fps for n in range(round(total_s * fps))))
-    pictures = [slide_picture(slide, *size) for slide in slides]
+    pictures = [slide_picture(slide, *size) if picture is None else picture for slide in slides]
     ends = np.cumsum([slide.seconds for slide in slides])
     with av.open(str(path), "w") as out:
         video: Any = out.add_stream(codec, rate=fps)
@@ -144,7 +147,12 @@ def slide_video(
                 audio_rate_hz = rate_hz
         for time_s in times:
             which = min(int(np.searchsorted(ends, time_s + 1e-6, side="right")), len(slides) - 1)
-            frame = av.VideoFrame.from_ndarray(pictures[which], format="rgb24")
+            image = np.ascontiguousarray(pictures[which])
+            if corner is not None:
+                moving = corner()
+                image = image.copy()
+                image[-moving.shape[0] :, -moving.shape[1] :] = moving
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
             frame.time_base, frame.pts = Fraction(1, 1000), round(time_s * 1000)
             out.mux(video.encode(frame))
         out.mux(video.encode(None))

@@ -5,7 +5,7 @@ This module stays light, since every call imports it: `--help` prints a text tha
 else. A command's module has either
 
     async def command(run: Run, ...) -> None      # a docstring whose first line is its help
-    app = typer.Typer()                           # several: `models show`, `models rm` …
+    app = new_app()                               # several: `models show`, `models rm` …
 
 `run` brings settings, output and the model client (see `run.py`); the flags that every command
 has (--json, --offline, --home, --models, --profile) are added to it.

@@ -27,12 +27,12 @@ class LazyGroup(TyperGroup):
 
 def load_command(name: str) -> Any:
     """The command of module `api.cli.<name>`."""
-    from api.cli.run import add_command
+    from api.cli.run import add_command, new_app
 
     module = import_module(f"api.cli.{name}")
     app = getattr(module, "app", None)
     if app is None:
-        app = typer.Typer(rich_markup_mode=None, add_completion=False)
+        app = new_app()
         add_command(app, module.command, name)
     return get_command(app)
 

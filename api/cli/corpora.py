@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 from api.cli.output import megabytes
-from api.cli.run import Run, add_command, add_default
+from api.cli.run import Run, add_command, add_default, new_app
 
-app = typer.Typer()
+app = new_app()
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The corpus.")]
 

@@ -66,6 +66,6 @@ def _usage(error: typer.TyperException, as_json: bool) -> int:
 def _innermost(error: BaseException) -> BaseException:
     """A task group's error is the first real one in it."""
     while isinstance(error, BaseExceptionGroup):
-        known = [e for e in error.exceptions if isinstance(e, SutradharError)]
-        error = (known or list(error.exceptions))[0]
+        inner: tuple[BaseException, ...] = error.exceptions
+        error = next((e for e in inner if isinstance(e, SutradharError)), inner[0])
     return error

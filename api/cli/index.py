@@ -11,7 +11,7 @@ from api.cli.output import Bars
 from api.cli.run import Run
 
 if TYPE_CHECKING:
-    from indexers.ingest import IngestEvent
+    from api.schemas import Indexed
 
 
 async def command(
@@ -44,7 +44,7 @@ async def command(
         name=as_,
         language=language,
     )
-    last: dict[str, IngestEvent] = {}
+    last: dict[str, Indexed] = {}
     with run.out.bars() as bars:
         async with open_backend(run.settings, on_notice=run.show(bars)) as backend:
             async for event in backend.index(request):
@@ -66,11 +66,11 @@ async def command(
         )
 
 
-def _progress(bars: Bars, event: IngestEvent) -> None:
+def _progress(bars: Bars, event: Indexed) -> None:
     what = f"{event.state} {event.source}"
     if event.state in ("reading", "embedding"):
         bars.update(what, event.done, event.total, unit=event.unit)
 
 
-def _first_line(event: IngestEvent) -> str:
+def _first_line(event: Indexed) -> str:
     return str(event.error["what"]) if event.error else ""

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from api.cli.output import megabytes
-from api.cli.run import Run, add_command, add_default
+from api.cli.run import Run, add_command, add_default, new_app
 
 if TYPE_CHECKING:
     from model_host.catalog.card import Card
 
-app = typer.Typer(rich_markup_mode=None, add_completion=False)
+app = new_app()
 
 
 async def models(

@@ -112,6 +112,7 @@ class Bars:
             print(f"{what}: done", file=sys.stderr)
 
     def _draw(self, what: str, done: float, total: float | None, unit: str) -> None:
+        """Without a total, the bar pulses and shows no amount."""
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
         if self._progress is None:
@@ -126,7 +127,10 @@ class Bars:
         if what not in self._tasks:
             self._tasks[what] = self._progress.add_task(what, total=total, amount="")
         self._progress.update(
-            self._tasks[what], completed=done, total=total, amount=amount(done, total, unit)
+            self._tasks[what],
+            completed=done,
+            total=total,
+            amount=amount(done, total, unit) if unit else "",
         )
 
     def close(self) -> None:

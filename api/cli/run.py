@@ -80,17 +80,26 @@ class Run:
         from model_host.client import open_client
 
         with self.out.bars() as bars:
-            async with open_client(
-                self.settings.host, on_notice=lambda notice: _show(bars, notice)
-            ) as client:
+            async with open_client(self.settings.host, on_notice=self.show(bars)) as client:
                 yield client
+
+    def show(self, bars: Bars) -> Callable[[Notice], None]:
+        """A listener that draws what the host pulls and loads."""
+        return lambda notice: _show(bars, notice)
 
 
 def _show(bars: Bars, notice: Notice) -> None:
-    unit = "bytes" if notice.total_bytes else ""
-    bars.update(
-        f"{notice.kind} {notice.card_id}", notice.done_bytes, notice.total_bytes or None, unit=unit
-    )
+    if notice.kind == "pulling":
+        name = f"pulling {notice.card_id}"
+        bars.update(name, notice.done_bytes, notice.total_bytes or None, unit="bytes")
+    else:
+        done = notice.kind == "loaded"
+        bars.update(f"loading {notice.card_id}", int(done), 1 if done else None)
+
+
+def new_app() -> typer.Typer:
+    """A group of commands, drawn like all the others."""
+    return typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
 def add_command(app: typer.Typer, function: Command, name: str) -> None:

@@ -47,15 +47,17 @@ async def command(
     if format is Format.json:
         run.out.as_json = True
     info = await asyncio.to_thread(probe, file)
+    doing = f"transcribing {file.name}"
     with run.out.bars() as bars:
 
         def heard(segment: Segment) -> None:
-            bars.update(f"transcribing {file.name}", segment.end_s, info.duration_s, unit="s")
+            bars.update(doing, min(segment.end_s, info.duration_s), info.duration_s, unit="s")
 
         async with run.client() as client:
             found = await transcribe(
                 client, file, language=language, model=model, words=words, on_segment=heard
             )
+        bars.update(doing, info.duration_s, info.duration_s, unit="s")
     if output is not None:
         text = run.out.dumps(found) if run.out.as_json else written(found, format)
         run.out.write(output, text)

@@ -80,7 +80,7 @@ def judge(question: Question, answer: Answer, seconds: float | None = None) -> O
     text = answer["answer"] or ""
     abstained = bool(answer["abstained"])
     cited = [] if abstained else list(answer["citations"])
-    right = [c for c in cited if any(_points_at(c, p) for p in question.places)]
+    right = [c for c in cited if any(points_at(c, p) for p in question.places)]
     in_text = not abstained and question.answerable and _says(question, text)
     quoted = any(_accepted(question, c.get("quote") or "") for c in right)
     if question.kind == "when-said":
@@ -121,7 +121,7 @@ def _quotes(question: Question, citation: Mapping[str, Any]) -> bool:
     return _accepted(question, quote) or any(contains(quote, fact) for fact in facts)
 
 
-def _points_at(citation: Mapping[str, Any], place: Place) -> bool:
+def points_at(citation: Mapping[str, Any], place: Place) -> bool:
     if citation["source"] != place.source:
         return False
     start, end, page = citation.get("start_s"), citation.get("end_s"), citation.get("page")

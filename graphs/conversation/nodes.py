@@ -15,6 +15,7 @@ from graphs.conversation.state import State, Turn
 from graphs.grounding.question import analyse
 from graphs.recall.context import Context as RecallContext
 from graphs.recall.graph import graph as recall_graph
+from graphs.recall.state import InputState as RecallInput
 from graphs.services import services
 from tools.synthesize import synthesize
 from tools.transcribe import transcribe
@@ -62,7 +63,7 @@ async def recall(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     """Answer from the corpus, through the recall graph."""
     context = runtime.context or Context()
     turn = state["turn"]
-    asked = {
+    asked: RecallInput = {
         "question": turn.get("search") or turn["question"],
         "corpus": state.get("corpus") or context.corpus,
         "language": _answer_language(turn),

@@ -22,10 +22,8 @@ from graphs.grounding.question import Question
 from graphs.grounding.words import content_stems, likeness, names, script, sentences, stem, tokens
 
 RANKING = (
-    "dense",  # cosine of question and passage
+    "dense",  # cosine of question and passage (embedded with its heading and what came before)
     "dense_margin",  # above the median of what was retrieved
-    "around",  # cosine of question and passage with heading and what was said just before
-    "around_margin",
     "coverage",  # share of the question's content words in the passage, by rarity
     "context_coverage",  # the same with heading, source name, speaker and neighbours
     "names_missing",  # share of the question's names found in neither
@@ -42,7 +40,6 @@ RANKING = (
 )
 ANSWERING = (
     "dense",
-    "around",
     "coverage",
     "context_coverage",
     "unmatched",  # the weightiest content word of the question found nowhere around the passage
@@ -66,7 +63,6 @@ class Passage:
     context: str = ""  # heading, source name, speaker, following text
     modality: str = "text"
     dense: float = 0.0
-    around: float = 0.0
     rank: int = 0
     before_dense: float = 0.0  # cosine of question and `before`, where that was retrieved too
 
@@ -226,8 +222,6 @@ def measure(
     return {
         "dense": passage.dense,
         "dense_margin": passage.dense - _median([other.dense for other in pool]),
-        "around": passage.around,
-        "around_margin": passage.around - _median([other.around for other in pool]),
         "coverage": coverage(question, passage.text, weights) * (1 - across),
         "context_coverage": coverage(question, around, weights) * (1 - across),
         "names_missing": _missing(question.names, stems) * (1 - across),

@@ -46,7 +46,7 @@ async def retrieve(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
         k=work.settings.retrieve_k,
     )
     retrieved = time.perf_counter()
-    pool = _passages(found)
+    pool = passages(found)
     judged = judge(question, pool)
     candidates = [
         Candidate(
@@ -203,26 +203,25 @@ def _chosen(state: State) -> list[Candidate]:
     return [best, *more[: CITED - 1]]
 
 
-def _passages(found: list[Found]) -> list[Passage]:
+def passages(found: list[Found]) -> list[Passage]:
     """What the judge sees of what was found."""
     cosines = {item.moment.moment_id: item.hit.dense for item in found}
-    passages = []
+    pool = []
     for rank, item in enumerate(found):
         moment = item.moment
         context = (moment.section, moment.source, moment.speaker, item.after and item.after.text)
-        passages.append(
+        pool.append(
             Passage(
                 text=moment.text,
                 before=item.before.text if item.before else "",
                 context=" ".join(part for part in context if part),
                 modality=moment.modality,
                 dense=item.hit.dense,
-                around=item.hit.around,
                 rank=rank,
                 before_dense=cosines.get(item.before.moment_id, 0.0) if item.before else 0.0,
             )
         )
-    return passages
+    return pool
 
 
 def _citation(candidate: Candidate) -> Citation:

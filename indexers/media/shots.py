@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 
 from indexers.media.video import Frame, Picture, iter_frames
 
+Blocks = NDArray[np.float32]  # grey levels, block by block
+
 LOOK_HZ = 4.0  # frames a second that are compared; cuts are found to a quarter of a second
 _STEP = 16  # frames between two reports
 _BLOCK = 4  # pixels
@@ -25,7 +27,13 @@ _BLOCK_CHANGED = 16.0  # grey levels
 _STABLE = 0.002  # share of blocks that may differ from the frame before
 _NEW = 0.004  # share of blocks that must differ from the last still: about one short line of text
 _NEW_SLIDE = 0.015
-_BUSY, _FORGET = 0.4, 0.9  # a block that moved in most of the last two seconds is left out
+_BUSY, _BUSIEST, _FORGET = (
+    0.13,
+    0.3,
+    0.95,
+)  # a block that moved in one of eight looks of late is left out …
+_AROUND = 5  # … with its neighbours, in blocks: a face moves here and there
+_LEAST_SEEN = 0.3  # share of blocks; when more than the rest moves, nothing stays
 _SETTLE_S = 1.5  # a picture that rests so soon after a change has been there since the change
 
 
@@ -59,52 +67,66 @@ class _Looker:
         self.spacing_s = spacing_s
         self.times: list[float] = []
         self.cuts: list[float] = []
-        self.stills: list[tuple[float, float]] = []  # start, and end where it is known
-        self.before: NDArray[np.float32] | None = None
-        self.still: NDArray[np.float32] | None = None
-        self.busy: NDArray[np.float32] | None = None
-        self.changed_s: float | None = None  # since when the picture is not the last still
+        self.stills: list[Span] = []
+        self.before: Blocks | None = None
+        self.busy: Blocks = np.zeros((1, 1), np.float32)
+        self.still: Blocks | None = None  # the picture that stays at the moment, since still_s
+        self.still_s = 0.0
+        self.changed_s: float | None = None  # since when the picture is not that one
 
     def look(self, frame: Frame) -> None:
+        import cv2
         from scenedetect import FrameTimecode
 
-        index = len(self.times)
-        self.times.append(frame.time_s)
-        code = FrameTimecode(index, LOOK_HZ)
-        for cut in self.detector.process_frame(code, frame.image):
-            self.cuts.append(self.times[cut.frame_num])
+        index, now_s = len(self.times), frame.time_s
+        self.times.append(now_s)
         blocks = _blocks(frame.image)
-        if self.before is None or self.busy is None:
-            self.before, self.busy = blocks, np.zeros(blocks.shape, np.float32)
+        if self.before is None:
+            self.busy = np.zeros(blocks.shape, np.float32)
+        for cut in self.detector.process_frame(FrameTimecode(index, LOOK_HZ), frame.image):
+            cut_s = self.times[cut.frame_num]  # it is known some frames later
+            self.cuts.append(cut_s)
+            if self.still is None or self.still_s < cut_s:
+                self._leave(cut_s)
+                self.busy[:] = 0
+        if self.before is None:
+            self.before, self.changed_s = blocks, now_s
             return
         moved = np.abs(blocks - self.before) > _BLOCK_CHANGED
-        self.busy = _FORGET * self.busy + (1 - _FORGET) * moved
-        seen = self.busy < _BUSY
         self.before = blocks
-        rests = float((moved & seen).mean()) < _STABLE
+        self.busy = np.minimum(_FORGET * self.busy + (1 - _FORGET) * moved, _BUSIEST)
+        seen = cv2.dilate(self.busy, np.ones((_AROUND, _AROUND), np.uint8)) < _BUSY
+        if seen.mean() < _LEAST_SEEN:
+            self._leave(now_s)
+            return
         differs = 1.0
         if self.still is not None:
             differs = float(((np.abs(blocks - self.still) > _BLOCK_CHANGED) & seen).mean())
             if differs < _NEW:
                 self.changed_s = None
                 return
-            self.changed_s = frame.time_s if self.changed_s is None else self.changed_s
-        if rests and seen.mean() > 0.3:
-            self._new_still(frame.time_s, blocks, differs)
-
-    def _new_still(self, now_s: float, blocks: NDArray[np.float32], differs: float) -> None:
-        start_s = self.times[0] if self.changed_s is None else self.changed_s
-        if self.stills:
-            last_s = self.stills[-1][0]
-            if now_s - last_s < self.spacing_s:
+            self.changed_s = self.changed_s or now_s
+            if now_s - self.still_s < self.spacing_s:
                 return  # stays new, and is taken a moment later
-            self.stills[-1] = (last_s, start_s)
+        if float((moved & seen).mean()) < _STABLE:
+            self._settle(now_s, blocks, differs)
+
+    def _settle(self, now_s: float, blocks: Blocks, differs: float) -> None:
+        """A new picture stays from here on."""
+        start_s = now_s if self.changed_s is None else self.changed_s
+        stayed = self.still is not None and start_s - self.still_s > _SETTLE_S
+        slide = stayed and differs > _NEW_SLIDE
+        self._leave(start_s)
         if now_s - start_s > _SETTLE_S:
             start_s = self.times[-2]
-        self.stills.append((start_s, -1.0))
-        self.still, self.changed_s = blocks, None
-        if len(self.stills) > 1 and differs > _NEW_SLIDE:
+        self.still, self.still_s, self.changed_s = blocks, start_s, None
+        if slide:
             self.cuts.append(start_s)
+
+    def _leave(self, now_s: float) -> None:
+        if self.still is not None and self.still_s < now_s:
+            self.stills.append(Span(self.still_s, now_s))
+        self.still, self.changed_s = None, now_s
 
     def finish(self, duration_s: float) -> Scan:
         end_s = self.times[-1] + 1 / LOOK_HZ
@@ -112,29 +134,27 @@ class _Looker:
         gap_s = max(float(np.diff(self.times).max(initial=0.0)), 2.0)
         if end_s < duration_s <= self.times[-1] + 2 * gap_s:
             end_s = duration_s
+        self._leave(end_s if self.changed_s is None else self.changed_s)
         bounds = [self.times[0]]
         for cut in sorted(self.cuts):
             if cut - bounds[-1] >= 1.0:
                 bounds.append(cut)
         bounds.append(end_s)
         shots = [Span(a, b) for a, b in pairwise(bounds) if b > a]
-        if self.stills and self.stills[-1][1] < 0:
-            self.stills[-1] = (self.stills[-1][0], self.changed_s or end_s)
-        stills = [Span(a, b) for a, b in self.stills if b > a]
-        for shot in shots:
-            if not any(_overlap(shot, still) > 0.25 for still in stills):
-                stills.append(shot)
-        return Scan(tuple(shots), tuple(sorted(stills)))
+        restless = [
+            shot for shot in shots if not any(_overlap(shot, still) > 0.25 for still in self.stills)
+        ]
+        return Scan(tuple(shots), tuple(sorted(self.stills + restless)))
 
 
 def _overlap(one: Span, two: Span) -> float:
     return min(one.end_s, two.end_s) - max(one.start_s, two.start_s)
 
 
-def _blocks(image: Picture) -> NDArray[np.float32]:
+def _blocks(image: Picture) -> Blocks:
     """Mean grey level of each block."""
     height, width = (side - side % _BLOCK for side in image.shape[:2])
     grey = image[:height, :width].mean(axis=2, dtype=np.float32)
     tiles = grey.reshape(height // _BLOCK, _BLOCK, width // _BLOCK, _BLOCK)
-    blocks: NDArray[np.float32] = tiles.mean(axis=(1, 3))
+    blocks: Blocks = tiles.mean(axis=(1, 3))
     return blocks

@@ -17,6 +17,8 @@ from indexers.media.probe import decoded, open_media, origin_s, probe, unreadabl
 
 Picture = NDArray[np.uint8]
 _BATCH = 16
+# Containers with an index. In transport and program streams decord2 lands on wrong frames.
+_INDEXED = ("mov", "matroska", "avi", "flv", "asf")
 
 
 class Frame(NamedTuple):
@@ -80,6 +82,8 @@ def _decord(
         stream = video_stream(container)
         if stream is None:
             raise unreadable(path, "It has no moving pictures.")
+        if not container.format.name.startswith(_INDEXED):
+            raise _DecordFailed
         late_s = float((stream.start_time or 0) * stream.time_base) - origin_s(container)
     try:
         decord.logging.set_level(decord.logging.QUIET)

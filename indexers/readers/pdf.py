@@ -153,6 +153,9 @@ def _lines(textpage: Any) -> Iterator[Line]:
                 _, bottom, _, top = textpage.get_charbox(char, loose=True)
                 if size <= 1.5:  # the size is in the matrix, as some writers do it
                     size = top - bottom
+                last = raw.FPDFText_GetCharIndexFromTextIndex(textpage, at + len(text.rstrip()) - 1)
+                if last >= 0:  # a hyphen at its end joins a line with the next
+                    bottom = min(bottom, textpage.get_charbox(last, loose=True)[1])
             yield Line(text.strip(), size, top, bottom)
         at += len(text) + 2
 
@@ -251,7 +254,7 @@ def _continues(before: Line | None, line: Line) -> bool:
 
 def _new_paragraph(before: Line, line: Line) -> bool:
     """A wider gap, another column or page part, or another size of letters."""
-    height = max(before.top - before.bottom, 1.0)
+    height = max(line.top - line.bottom, 1.0)
     gap = before.bottom - line.top
     return gap > 0.55 * height or gap < -3 * height or abs(before.size - line.size) > 1.0
 

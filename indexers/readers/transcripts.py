@@ -105,9 +105,7 @@ class _Line(BaseModel):
         if (self.start_s is None) != (self.end_s is None):
             raise ValueError("start_s and end_s come together")
         if self.start_s is None and self.page is None:
-            raise ValueError(
-                "start_s and end_s are missing (a line with a page may lack them)"
-            )
+            raise ValueError("start_s and end_s are missing (a line with a page may lack them)")
         if self.start_s is not None and self.end_s is not None and self.end_s < self.start_s:
             raise ValueError("end_s is before start_s")
         return self

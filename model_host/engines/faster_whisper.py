@@ -218,7 +218,9 @@ def _speech(audio: NDArray[np.float32], longest_s: float, cancel: Cancel) -> Ite
             for span in get_speech_timestamps(block, options)
         ]
         edge = start + len(block)
-        cut = not final and len(found) > 1 and found[-1].end > edge - RATE_HZ
+        cut = bool(
+            found and not final and found[-1].end > edge - RATE_HZ and found[-1].start > start
+        )
         yield from found[:-1] if cut else found
         start = found[-1].start if cut else edge
 

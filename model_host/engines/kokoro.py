@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
@@ -97,11 +98,10 @@ def _accent(voice: Voice, language: str) -> str:
 
 
 def _phonemizer(language: str) -> Any:
-    from phonemizer.backend import EspeakBackend
-
     quiet = logging.getLogger("sutradhar.phonemizer")
     quiet.setLevel(logging.CRITICAL)
-    return EspeakBackend(
+    backend: Any = import_module("phonemizer.backend")  # it has no types
+    return backend.EspeakBackend(
         language,
         preserve_punctuation=True,
         with_stress=True,

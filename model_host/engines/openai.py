@@ -46,7 +46,7 @@ class RemoteOptions(Options):
     api_key_env: str = ""
     timeout_s: float = Field(60.0, gt=0)
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
-    send_temperature: bool = True  # some models refuse it
+    send_temperature: bool | None = None  # None: to OpenAI's API only; newer models refuse it
     query_prefix: str = ""
     passage_prefix: str = ""
 
@@ -130,7 +130,7 @@ class OpenAI:
             "stream": True,
             "stream_options": {"include_usage": True},
         }
-        if options.send_temperature:
+        if options.send_temperature is not False:
             call["temperature"] = ask.temperature
         if ask.seed is not None:
             call["seed"] = ask.seed
@@ -168,7 +168,7 @@ class OpenAI:
         if not call["messages"]:
             raise InvalidInput("There is no message of the user.")
         if options.send_temperature:
-            call["temperature"] = min(ask.temperature, 1.0)  # its scale ends there
+            call["extra_body"] = {"temperature": min(ask.temperature, 1.0)}  # its scale ends there
         if system:
             call["system"] = system
         if ask.stop:

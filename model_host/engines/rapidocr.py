@@ -20,7 +20,7 @@ from model_host.errors import EngineMissing, InvalidInput, TooLarge
 from model_host.tasks import Read, ReadResult, Request, TextLine
 
 LARGEST = 100_000_000  # pixels
-SMALLEST = 4  # pixels a side; below there is nothing to read
+SMALLEST = 8  # pixels a side, as the model sees it; below there is nothing to read
 
 
 class RapidOcrOptions(Options):
@@ -35,6 +35,7 @@ class RapidOCR:
 
     def __init__(self, card: Card, folder: Path | None, threads: int) -> None:
         options = RapidOcrOptions.of(card)
+        self._longest_side = options.longest_side
         with loading(card):
             import rapidocr
 
@@ -52,7 +53,7 @@ class RapidOCR:
                     "EngineConfig.onnxruntime.inter_op_num_threads": 1,
                 }
             )
-            self._reader(np.full((64, 256, 3), 255, np.uint8))  # loads the models now
+            self._reader(np.full((64, 64, 3), 255, np.uint8))  # loads the models now
 
     def run(self, request: Request, cancel: Cancel, emit: Emit) -> ReadResult:
         """Lines of text in reading order. Raises InvalidInput for an empty image and TooLarge."""
@@ -62,7 +63,8 @@ class RapidOCR:
             raise InvalidInput("The image is empty.")
         if height * width > LARGEST:
             raise TooLarge(f"The image has {height * width} pixels.", fix=f"Limit: {LARGEST}.")
-        if min(height, width) < SMALLEST:
+        shrunk = min(1.0, self._longest_side / max(height, width))
+        if min(height, width) * shrunk < SMALLEST:
             return ReadResult(lines=())
         cancel.check()
         found = self._reader(np.ascontiguousarray(image[:, :, ::-1]))  # it wants BGR

@@ -137,9 +137,11 @@ def _receive(remote: Remote, path: Path, have: int, job: Job, client: httpx.Clie
         headers["Range"] = f"bytes={have}-"
     with client.stream("GET", remote.url, headers=headers) as response:
         status = response.status_code
-        if status == 416:  # what is here is not a beginning of what is there
-            path.unlink(missing_ok=True)
-            raise _Again("HTTP 416")
+        if status == 416:  # nothing comes after what is here: complete, or not its beginning
+            if not remote.digest:
+                path.unlink(missing_ok=True)
+                raise _Again("HTTP 416")
+            return
         if status == 429 or status >= 500:
             raise _Again(f"HTTP {status}")
         if status not in (200, 206):

@@ -51,7 +51,7 @@ class Layout(NamedTuple):
         folder = self.folder(card.id)
         if self.marker(card.id).get("files") != pins(card):
             return False
-        return True
+        return all(_size(folder / file.name) == file.size_bytes for file in card.files)
 
     def marker(self, card_id: str) -> dict[str, Any]:
         """The marker's content; empty when there is none."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
+import sys
 import tomllib
-from importlib.metadata import PackageNotFoundError, metadata
+from importlib.metadata import PackageNotFoundError, metadata, packages_distributions
 from typing import Any
 
 import pytest
@@ -27,6 +29,8 @@ def names(requirements: list[str]) -> set[str]:
 
 CORE = names(PROJECT["dependencies"])
 EXTRAS = {extra: names(lines) for extra, lines in PROJECT["optional-dependencies"].items()}
+PACKAGES = {"api", "graphs", "tools", "indexers", "model_host"}
+OURS = PACKAGES | {"tests", "samples", "benchmarks"}
 INSTALLED = CORE.union(
     *(found for extra, found in EXTRAS.items() if not extra.startswith("engine"))
 )
@@ -48,11 +52,34 @@ def licence(package: str) -> str | None:
     classifiers = [line.split("::") for line in meta.get_all("Classifier") or []]
     found = [parts[-1].strip() for parts in classifiers if parts[0].strip() == "License"]
     found = [name for name in found if name not in ("License", "DFSG approved")]
-    return found[-1] if found else None
+    short = (meta["License"] or "").partition(",")[0]
+    return found[-1] if found else short[:20] or None
 
 
 def test_every_dependency_has_a_row_and_every_row_a_dependency() -> None:
     assert set(page()) == CORE.union(*EXTRAS.values()) | {"torchaudio"}
+
+
+def imported(folder: str) -> set[str]:
+    """Distributions that the Python files below `folder` import, lazily or not."""
+    names: set[str] = set()
+    for path in (ROOT / folder).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                names.update(alias.name.partition(".")[0] for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                names.add(node.module.partition(".")[0])
+    return names - OURS - sys.stdlib_module_names
+
+
+@pytest.mark.parametrize("folder", sorted(OURS))
+def test_what_is_imported_is_declared(folder: str) -> None:
+    shipped = folder in PACKAGES
+    allowed = INSTALLED - (EXTRAS["dev"] | EXTRAS["studio"] if shipped else set())
+    owners = packages_distributions()
+    for name in imported(folder):
+        providers = {owner.lower().replace("_", "-") for owner in owners.get(name, [name])}
+        assert providers & allowed, f"{folder} imports {name}, which pyproject.toml does not name"
 
 
 def test_the_design_is_covered() -> None:

@@ -8,8 +8,11 @@ from collections.abc import Iterator
 
 from model_host.errors import InvalidInput
 
-# A sentence ends at these (danda and double danda, too) before a space, or at a line break.
-_SENTENCE = re.compile(r"(?<=[.!?…।॥؟。！？])[\"'”’)\]]*\s+|\s*\n\s*")
+# A sentence ends at one of these (danda and double danda, too), perhaps quoted, before a space, or
+# at a line break. "Rs. 500" and "e.g. this" go on.
+_SENTENCE = re.compile(
+    r"""(?:(?<=[!?…।॥؟。！？])|(?<=[.!?…।॥؟。！？]["'”’)\]]))\s+|(?<=\.)\s+(?![a-z0-9])|\s*\n\s*"""
+)
 _CLAUSE = re.compile(r"(?<=[,;:—–،、])\s+")
 _SPACE = re.compile(r"\s+")
 SHORTEST = 12  # characters; "Dr." or "1." are no sentences

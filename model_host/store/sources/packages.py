@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import httpx
 
 from model_host.catalog.card import ArchiveSource
+from model_host.errors import StoreError
 from model_host.store.archive import open_archive, read_joined
 from model_host.store.fetch import Remote, fetch
 from model_host.store.job import Job
@@ -32,8 +33,16 @@ def bring_packages(
         archives[package] = fetch(remotes[package], job, client)
 
     job.each(download, needed)
-    _unpack(members, archives, remotes, job)
-    for path in archives.values():
+    try:
+        _unpack(members, archives, remotes, job)
+    except StoreError:  # they are no good: let the next pull have them anew
+        _delete(archives.values(), job)
+        raise
+    _delete(archives.values(), job)
+
+
+def _delete(archives: Iterable[Path], job: Job) -> None:
+    for path in archives:
         if path.parent == job.parts:  # not one that lies in a local index
             path.unlink()
 

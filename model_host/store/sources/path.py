@@ -23,7 +23,10 @@ def bring(source: PathSource, names: Sequence[str], job: Job) -> None:
 
 
 def _blocks(path: Path, job: Job) -> Generator[bytes, None, None]:
-    with path.open("rb") as data:
-        while block := data.read(CHUNK_BYTES):
-            yield block
-            job.advance(len(block), f"copying {path.name}")
+    try:
+        with path.open("rb") as data:
+            while block := data.read(CHUNK_BYTES):
+                yield block
+                job.advance(len(block), f"copying {path.name}")
+    except OSError as error:
+        raise SourceUnreachable(f"{path} cannot be read.", why=f"{error.strerror}.") from None

@@ -6,7 +6,7 @@ import ast
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,21 +36,30 @@ def package_indexes() -> Indexes:
     if uv_urls:
         return Indexes(uv_urls)
     for command, extra in _pips():
-        answer = subprocess.run(
-            [*command, "-c", ASK],
-            env={**os.environ, **extra},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if answer.returncode == 0:
-            return _parse(answer.stdout)
+        answer = ask([*command, "-c", ASK], extra)
+        if answer:
+            return _parse(answer)
     raise SourceUnreachable(
         "No package index is known here.",
         why="This environment has neither pip nor uv settings to take one from.",
         fix="Set PIP_INDEX_URL or UV_DEFAULT_INDEX, or install pip into this environment.",
     )
+
+
+def ask(command: list[str], extra_env: Mapping[str, str] | None = None) -> str:
+    """What a program prints; empty when it fails."""
+    try:
+        return subprocess.run(
+            command,
+            env={**os.environ, **(extra_env or {})},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+        ).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""
 
 
 def _pips() -> Iterator[tuple[list[str], dict[str, str]]]:
@@ -67,7 +76,7 @@ def _pips() -> Iterator[tuple[list[str], dict[str, str]]]:
 
 
 def _parse(output: str) -> Indexes:
-    default, *lines = output.strip().splitlines()
+    default, *lines = output.splitlines()
     found: dict[str, tuple[int, str]] = {}
     rank = {"global": 0, "download": 1, "install": 2, ":env:": 3}
     for line in lines:

@@ -84,11 +84,14 @@ def _links(client: httpx.Client, page_url: str) -> Iterator[Remote]:
 
 def _local_links(page_url: str) -> Iterator[Remote]:
     folder = Path(url2pathname(urlsplit(page_url).path))
-    if (page := folder / "index.html").is_file():
-        yield from _html_links(page.read_text(encoding="utf-8", errors="replace"), page_url)
-    elif folder.is_dir():
-        for path in sorted(folder.iterdir()):
-            yield Remote(path.resolve().as_uri(), path.name)
+    try:
+        if (page := folder / "index.html").is_file():
+            yield from _html_links(page.read_text(encoding="utf-8", errors="replace"), page_url)
+        elif folder.is_dir():
+            for path in sorted(folder.iterdir()):
+                yield Remote(path.resolve().as_uri(), path.name)
+    except OSError as error:
+        raise SourceUnreachable(f"{folder} cannot be read.", why=f"{error.strerror}.") from None
 
 
 class _Anchors(HTMLParser):

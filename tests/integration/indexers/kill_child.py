@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from anyio import to_thread
-from tests.unit.indexers.fakes import FakeClient, LineReader
 
 from indexers.corpora import Corpora
 from indexers.ingest import ingest
 from indexers.readers.draft import Item
 from indexers.settings import IndexSettings
+from tests.unit.indexers.fakes import FakeClient, LineReader
 
 pieces = 0
 

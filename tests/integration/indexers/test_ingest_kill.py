@@ -43,7 +43,9 @@ class Place(NamedTuple):
         return child.returncode, out.split()
 
     def at(self, corpora: str) -> Place:
-        return Place(self.corpora.parent / corpora, self.files, self.corpora.parent / f"{corpora}.log")
+        return Place(
+            self.corpora.parent / corpora, self.files, self.corpora.parent / f"{corpora}.log"
+        )
 
 
 async def content(place: Place) -> Any:

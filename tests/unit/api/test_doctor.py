@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import ast
 import json
+import shutil
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -42,8 +44,8 @@ def test_folder_that_cannot_be_written(cli: Cli, flags: list[str], name: str, sa
 
 
 def test_full_disk(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    usage = doctor.shutil.disk_usage("/")._replace(free=1000)
-    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _: usage)
+    usage = shutil.disk_usage("/")._replace(free=1000)
+    monkeypatch.setattr("api.cli.doctor.shutil.disk_usage", lambda _: usage)
     code, out, _ = cli("doctor")
     assert code == 3
     assert "model root: free " in out
@@ -66,8 +68,9 @@ def test_misspelt_variable_and_small_memory_warn(cli: Cli, monkeypatch: pytest.M
 def test_library_that_is_absent(
     cli: Cli, monkeypatch: pytest.MonkeyPatch, absent: str, code: int, state: str
 ) -> None:
-    found = doctor.find_spec
-    monkeypatch.setattr(doctor, "find_spec", lambda name: None if name == absent else found(name))
+    monkeypatch.setattr(
+        "api.cli.doctor.find_spec", lambda name: None if name == absent else find_spec(name)
+    )
     result = cli("doctor", "--json")
     lacking = [c for c in json.loads(result.out)["checks"] if f"lacks {absent}" in c["found"]]
     assert result.code == code

@@ -116,7 +116,7 @@ def test_model_root_is_shared_where_that_is_writable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, writable: bool, expected: str
 ) -> None:
     monkeypatch.setattr(module, "SHARED_MODELS", tmp_path / "shared" / "ai-models")
-    monkeypatch.setattr(module.os, "access", lambda path, mode: writable)
+    monkeypatch.setattr("api.settings.os.access", lambda path, mode: writable)
     seen = load_settings()
     assert expected in seen.models.parts
     assert not seen.models.is_relative_to(seen.home)

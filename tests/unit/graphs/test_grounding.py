@@ -38,8 +38,8 @@ def test_language_follows_the_script() -> None:
 
 def test_the_passage_that_answers_comes_first() -> None:
     question = analyse("How much money was approved for the drains?")
-    right = Passage(DRAINS, dense=0.85, around=0.86, rank=1)
-    wrong = Passage("The library roof will be repaired in April.", dense=0.74, around=0.75)
+    right = Passage(DRAINS, dense=0.86, rank=1)
+    wrong = Passage("The library roof will be repaired in April.", dense=0.75)
     judgement = judge(question, [wrong, right])
     assert judgement.verdicts[0].index == 1
     alone = judge(question, [wrong])
@@ -48,8 +48,8 @@ def test_the_passage_that_answers_comes_first() -> None:
 
 def test_the_reply_to_a_question_comes_before_the_question() -> None:
     question = analyse("How big is the cooler?")
-    asked = Passage("And how big is the cooler?", dense=0.9, around=0.9)
-    reply = Passage("Three thousand litres.", asked.text, dense=0.8, around=0.9, before_dense=0.9)
+    asked = Passage("And how big is the cooler?", dense=0.9)
+    reply = Passage("Three thousand litres.", asked.text, dense=0.9, before_dense=0.9)
     assert judge(question, [asked, reply]).verdicts[0].index == 1
 
 

@@ -71,7 +71,7 @@ class LineReader:
     ) -> AsyncGenerator[Item, None]:
         self.reads[path.name] += 1
         self.languages.append(language)
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = _lines(path)
         for number, line in enumerate(lines, 1):
             if line == "BROKEN":
                 raise UnreadableMedia(f"{path.name} is damaged.")
@@ -89,3 +89,7 @@ class LineReader:
                     language=language,
                 )
             yield ReadProgress(number, len(lines), "lines")
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8").splitlines()

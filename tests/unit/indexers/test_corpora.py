@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.indexers.fakes import FakeClient, LineReader
 
 from indexers.corpora import Corpora, Corpus, Query
 from indexers.errors import CorpusBusy, UnknownCorpus
 from indexers.ingest import IngestEvent, ingest
 from indexers.settings import IndexSettings
-from model_host.errors import InvalidInput, StoreError, UnknownName
+from model_host.errors import DiskFull, InvalidInput, StoreError, UnknownName
+from tests.unit.indexers.fakes import FakeClient, LineReader
 
 TALK = "1 the budget was agreed\n2 the roof leaks\n3 the school opens on monday\n"
 ROOT = str(Path(__file__).parents[3])
@@ -48,7 +48,8 @@ async def index(
     corpus: Corpus, paths: Sequence[Path], client: Any = None, **more: Any
 ) -> list[IngestEvent]:
     more.setdefault("reader", LineReader())
-    async with aclosing(ingest(corpus, paths, client or FakeClient(), **more)) as events:
+    asked: Any = client or FakeClient()
+    async with aclosing(ingest(corpus, paths, asked, **more)) as events:
         return [event async for event in events]
 
 
@@ -175,18 +176,15 @@ def talk() -> list[str]:
     return [line.partition(" ")[2] for line in TALK.splitlines()]
 
 
-async def test_what_was_indexed_is_there_after_opening_again(
-    corpora: Corpora, files: Path
-) -> None:
+async def test_what_was_indexed_is_there_after_opening_again(corpora: Corpora, files: Path) -> None:
     async with corpora.open("वार्ड-बैठक", create=True) as corpus:
         await index(corpus, [files])
         before = await corpus.moments()
         found = await corpus.search(Query(text="शक्ति"), client())
     async with corpora.open("वार्ड-बैठक") as corpus:
         assert await corpus.moments() == before
-        assert [h.moment for h in await corpus.search(Query(text="शक्ति"), client())][0] == (
-            found[0].moment
-        )
+        again = await corpus.search(Query(text="शक्ति"), client())
+        assert again[0].moment == found[0].moment
     assert [(c.name, c.sources, c.moments, c.error) for c in corpora.list()] == [
         ("वार्ड-बैठक", 2, 5, None)
     ]
@@ -239,6 +237,25 @@ async def test_a_lost_engine_is_filled_again(edge: Corpora, files: Path, damage:
         assert len(hits) == 5
 
 
+async def test_a_full_disk_does_not_keep_a_corpus_from_answering(
+    edge: Corpora, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with edge.open("c", create=True) as corpus:
+        await index(corpus, [files / "notes.txt"])
+        monkeypatch.setattr(
+            "indexers.vectors.edge.shutil.disk_usage", lambda _: type("Usage", (), {"free": 0})
+        )
+        with pytest.raises(DiskFull):
+            await index(corpus, [files / "talk.txt"])
+    async with edge.open("c") as corpus:
+        hits = await corpus.search(Query(text="roof"), client())
+        assert hits[0].moment.source == "notes.txt"
+    monkeypatch.undo()
+    async with edge.open("c") as corpus:  # what was staged and published needs no model
+        hits = await corpus.search(Query(text="the budget was agreed"), client())
+        assert hits[0].moment.source == "talk.txt"
+
+
 # -- one owner --------------------------------------------------------------------------------
 
 HOLDER = """
@@ -260,7 +277,7 @@ async def test_a_second_owner_is_told_who_the_first_is(edge: Corpora, tmp_path: 
     script = tmp_path / "holder.py"
     script.write_text(HOLDER)
     command = [sys.executable, str(script), str(edge.settings.corpora_root)]
-    with subprocess.Popen(
+    with subprocess.Popen(  # noqa: ASYNC220
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={"PYTHONPATH": ROOT}
     ) as holder:
         assert holder.stdout is not None

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.indexers.fakes import FakeClient, LineReader
 
 from indexers.corpora import Corpora, Corpus, Query
 from indexers.errors import DuplicateSource, UnsupportedFile
@@ -16,6 +15,7 @@ from indexers.ingest import EMBED_BATCH, IngestEvent, Pace, ingest
 from indexers.readers.draft import Draft, Item
 from indexers.settings import IndexSettings
 from model_host.errors import DiskFull, InvalidInput, ModelMissing, UnreadableMedia, WorkerDied
+from tests.unit.indexers.fakes import FakeClient, LineReader
 
 
 @pytest.fixture
@@ -38,7 +38,8 @@ async def index(
     corpus: Corpus, paths: Sequence[Path], client: Any = None, **more: Any
 ) -> list[IngestEvent]:
     more.setdefault("reader", LineReader())
-    async with aclosing(ingest(corpus, paths, client or FakeClient(), **more)) as events:
+    asked: Any = client or FakeClient()
+    async with aclosing(ingest(corpus, paths, asked, **more)) as events:
         return [event async for event in events]
 
 
@@ -100,7 +101,9 @@ async def test_a_link_that_leads_back_ends(corpus: Corpus, folder: Path) -> None
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["with space.txt", "नारी शक्ति.txt", "new\nline.txt", "a'b\"c%.txt"])
+@pytest.mark.parametrize(
+    "name", ["with space.txt", "नारी शक्ति.txt", "new\nline.txt", "a'b\"c%.txt"]
+)
 async def test_odd_file_names(corpus: Corpus, tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("kiwi\n")
 
@@ -121,9 +124,11 @@ async def test_a_file_name_that_is_no_text(corpus: Corpus, tmp_path: Path) -> No
 
 async def test_a_file_that_changes_while_it_is_read(corpus: Corpus, folder: Path) -> None:
     class Slow(LineReader):
-        async def read_source(self, path: Path, *args: Any, **more: Any) -> AsyncGenerator[Item, None]:
+        async def read_source(
+            self, path: Path, *args: Any, **more: Any
+        ) -> AsyncGenerator[Item, None]:
             async for item in super().read_source(path, *args, **more):
-                path.write_text("something else")
+                path.write_text("something else")  # noqa: ASYNC240
                 yield item
 
     events = await index(corpus, [folder / "a.txt"], reader=Slow())
@@ -141,7 +146,9 @@ async def test_a_missing_model_fails_the_source_and_keeps_what_was_read(
     events = await index(corpus, [folder / "a.txt"], client, reader=reader)
     assert isinstance(events[-1].error, ModelMissing)
 
-    assert ends(await index(corpus, [folder / "a.txt"], client, reader=reader)) == [("a.txt", "done")]
+    assert ends(await index(corpus, [folder / "a.txt"], client, reader=reader)) == [
+        ("a.txt", "done")
+    ]
     assert reader.reads == {"a.txt": 1}
 
 
@@ -162,12 +169,14 @@ async def test_no_space_left_stops_the_run_and_loses_nothing(corpus: Corpus, fol
     db.execute(f"PRAGMA max_page_count = {pages + 2}")
     seen: list[IngestEvent] = []
 
-    with pytest.raises(DiskFull, match="No space"):
-        async with aclosing(
-            ingest(corpus, [folder], FakeClient(), reader=LineReader())  # type: ignore[arg-type]
-        ) as events:
+    async def run() -> None:
+        client: Any = FakeClient()
+        async with aclosing(ingest(corpus, [folder], client, reader=LineReader())) as events:
             async for event in events:
                 seen.append(event)
+
+    with pytest.raises(DiskFull, match="No space"):
+        await run()
 
     assert ends(seen) == [("a.txt", "unchanged"), ("b.txt", "failed")]
     assert list(await texts(corpus)) == ["a.txt"]
@@ -299,7 +308,7 @@ async def test_two_files_of_one_name(corpus: Corpus, folder: Path) -> None:
 async def test_a_moved_folder_brings_its_names_along(corpus: Corpus, folder: Path) -> None:
     reader = LineReader()
     await index(corpus, [folder], reader=reader)
-    moved = folder.rename(folder.parent / "moved")
+    moved = folder.rename(folder.parent / "moved")  # noqa: ASYNC240
 
     await index(corpus, [moved], reader=reader)
     (moved / "a.txt").write_text("now changed\n")
@@ -326,7 +335,7 @@ async def test_a_moment_without_text_is_kept_but_not_embedded(corpus: Corpus, fo
     client = FakeClient()
     await index(corpus, [folder / "a.txt"], client, reader=Scenes())
 
-    assert client.texts == {"Slide 3: Budget": 1}
+    assert client.texts == {"Slide 3. Budget": 1}
     assert [m.text for m in await corpus.moments()] == ["Budget", ""]
     asked: Any = client
     assert [h.moment.text for h in await corpus.search(Query(text="budget"), asked)] == ["Budget"]
@@ -343,7 +352,10 @@ async def test_progress_says_what_is_done_and_what_is_left(corpus: Corpus, folde
     reading = [e for e in events if e.state == "reading"]
     embedding = [e for e in events if e.state == "embedding"]
     assert (reading[-1].done, reading[-1].total, reading[-1].unit) == (33, 33, "lines")
-    assert [(e.done, e.total, e.unit) for e in embedding] == [(32, 33, "moments"), (33, 33, "moments")]
+    assert [(e.done, e.total, e.unit) for e in embedding] == [
+        (32, 33, "moments"),
+        (33, 33, "moments"),
+    ]
     assert reading[0].eta_s is None
     assert embedding[-1].eta_s == pytest.approx(0)
     assert events[-1].moments == 33

