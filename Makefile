@@ -16,7 +16,7 @@ setup-core: ## Create .venv to use Sutradhar, without the tools to develop it
 	@sh requirements/setup.sh run
 
 demo: setup ## From recordings to cited, spoken answers: see demo/out/
-	@$(BIN)/python samples/demo.py
+	@$(BIN)/python -m samples.demo
 
 test: setup lint ## Lint, types, import contracts and all tests
 	@$(BIN)/python -m pytest
@@ -38,7 +38,7 @@ bench: setup ## Measure: host overhead, speed, memory, latency
 	@$(BIN)/python -m benchmarks.run
 
 eval: setup ## Score answers, citations and abstention on a generated set
-	@$(BIN)/python -m benchmarks.evaluate
+	@$(BIN)/python -m benchmarks.evaluation
 
 studio: setup ## The graphs in LangGraph Studio's local server
 	@$(BIN)/langgraph dev --no-browser --no-reload --port 2024

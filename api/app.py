@@ -6,6 +6,7 @@ after the first line is a line of type `error`.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Callable
@@ -40,7 +41,8 @@ def create_app(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         from api.backend import open_local
 
-        async with open_local(settings or load_settings(), shared=shared) as backend:
+        chosen = settings or await asyncio.to_thread(load_settings)
+        async with open_local(chosen, shared=shared) as backend:
             app.state.backend = backend
             if on_ready is not None:
                 on_ready()

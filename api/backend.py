@@ -157,8 +157,9 @@ class LocalBackend:
         if self._saver is None:
             from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
-            self.settings.home.mkdir(parents=True, exist_ok=True)
-            database = str(self.settings.home / "conversations.sqlite")
+            home = self.settings.home
+            await asyncio.to_thread(home.mkdir, parents=True, exist_ok=True)
+            database = str(home / "conversations.sqlite")
             self._saver = await self._checkpoints.enter_async_context(
                 AsyncSqliteSaver.from_conn_string(database)
             )

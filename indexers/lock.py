@@ -11,10 +11,12 @@ import shlex
 import sys
 import time
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import anyio
+from anyio import to_thread
 
 from indexers.errors import CorpusBusy
 from model_host.errors import DiskFull, StoreError
@@ -31,7 +33,7 @@ async def owned(path: Path, corpus: str, *, wait_s: float = WAIT_S) -> AsyncIter
     `command` and `since` (Unix seconds). Raises DiskFull or StoreError when `path` cannot be made.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        await to_thread.run_sync(partial(path.parent.mkdir, parents=True, exist_ok=True))
         # Not inherited by worker processes (Python opens with O_CLOEXEC).
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:

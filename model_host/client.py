@@ -13,21 +13,23 @@ Leaving the `open` block early closes the connection, which cancels the work ins
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 from model_host.catalog.load import Catalog, Profile, choose, load_catalog, load_profile
 from model_host.errors import (
     SutradharError,
+    Unavailable,
     UnknownName,
     WorkerDied,
-    WorkerError,
     WorkerHung,
     WorkerMisbehaved,
 )
-from model_host.frames import HEAD, MAX_FRAME_BYTES, Frame, decode, encode, sizes, split
+from model_host.frames import MAX_FRAME_BYTES, Frame, encode, read_frame, slices, split
 from model_host.host.status import HostStatus, Lease, Notice, Wanted
 from model_host.settings import HostSettings
 from model_host.tasks import EVENTS, Event, Latency, Request, Result
@@ -37,11 +39,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Call", "Client", "HostStatus", "Notice", "Reply", "open_client", "serve_client"]
 
-_MAX_EVENTS = 1_000_000  # of one call; more is a flood
+_MAX_EVENTS = 1_000_000  # of one call that takes no more input; more is a flood
 _MAX_BYTES = 4 << 30
 _FATE_WAIT_S = 3.0  # how long the host may need to notice that a worker has died
+_SMALL_BYTES = 1 << 18  # what is sent in one piece
+_CLOSE_S = 1.0  # for the worker's side of a closing stream
 
 Notify = Callable[[Notice], None]
+T = TypeVar("T")
 
 
 class LeasePort(Protocol):
@@ -49,7 +54,7 @@ class LeasePort(Protocol):
 
     async def lease(self, wanted: Wanted, notify: Notify | None = None) -> Lease: ...
 
-    async def release(self, lease_id: str, *, hung: bool = False) -> None: ...
+    def release(self, lease_id: str, *, hung: bool = False) -> None: ...
 
     async def fate(self, lease_id: str, wait_s: float) -> SutradharError | None: ...
 
@@ -71,15 +76,60 @@ class Reply(NamedTuple):
 class Call:
     """A running call: iterate its events, then read `result`."""
 
-    def __init__(self, lease: Lease, kind: type[Result], frames: AsyncIterator[Frame]) -> None:
+    def __init__(self, host: LeasePort, lease: Lease, kind: type[Result]) -> None:
         self.card_id = lease.card_id
+        self.broken = False  # its worker is of no use any more
+        self._host = host
+        self._lease = lease
         self._kind = kind
-        self._frames = frames
-        self._result: Result | None = None
+        self._read: Callable[[], Awaitable[tuple[Frame, int]]] | None = None
         self._socket: aiohttp.ClientWebSocketResponse | None = None
+        self._result: Result | None = None
+        self._failure: SutradharError | None = None
+        self._events = self._bytes = 0
+        self._patience: asyncio.Timeout | None = None
+        self._ended = False  # no more input
 
     def __aiter__(self) -> AsyncIterator[Event]:
-        return self._events()
+        return self
+
+    async def __anext__(self) -> Event:
+        if self._failure is not None:
+            raise self._failure
+        if self._result is not None:
+            raise StopAsyncIteration
+        assert self._read is not None
+        silent = self._socket is not None and not self._ended  # it may wait for us
+        try:
+            async with asyncio.timeout(None if silent else self._lease.stall_s) as self._patience:
+                frame, size = await self.guard(self._read())
+        except TimeoutError:
+            raise self._hung() from None
+        self._bytes += size
+        try:
+            if frame.type == "result":
+                self._result = self._kind.model_validate(frame.body)
+                raise StopAsyncIteration
+            if frame.type == "error":
+                self._failure = SutradharError.from_wire(frame.body)
+                raise self._failure
+            event = EVENTS[frame.type.removeprefix("event/")].model_validate(frame.body)
+        except (ValueError, KeyError, AttributeError) as error:  # pydantic's included
+            raise self._fail(
+                WorkerMisbehaved(
+                    f"The model '{self.card_id}' sent what its task does not have.",
+                    why=f"A frame of type '{frame.type}'.",
+                )
+            ) from error
+        self._events += 1
+        if self._socket is None and (self._events > _MAX_EVENTS or self._bytes > _MAX_BYTES):
+            raise self._fail(
+                WorkerMisbehaved(
+                    f"The model '{self.card_id}' sent too much.",
+                    why=f"{self._events:,} events, {self._bytes:,} bytes. Its worker is ended.",
+                )
+            )
+        return event
 
     @property
     def result(self) -> Result:
@@ -89,29 +139,56 @@ class Call:
         return self._result
 
     async def send(self, event: Event) -> None:
-        """More input for a duplex call."""
-        assert self._socket is not None
-        await self._socket.send_bytes(encode(f"event/{type(event).__name__}", event))
+        """More input for a duplex call. Raises WorkerHung when nobody takes it."""
+        await self._send(encode(f"event/{type(event).__name__}", event))
 
     async def end(self) -> None:
-        """No more input."""
-        assert self._socket is not None
-        await self._socket.send_bytes(encode("end"))
+        """No more input: from now on, silence counts."""
+        await self._send(encode("end"))
+        self._ended = True
+        if self._patience is not None and self._patience.when() is None:
+            with contextlib.suppress(RuntimeError):  # nobody is reading just now
+                now = asyncio.get_running_loop().time()
+                self._patience.reschedule(now + self._lease.stall_s)
 
-    async def _events(self) -> AsyncIterator[Event]:
+    async def _send(self, frame: bytes) -> None:
+        assert self._socket is not None
         try:
-            async for frame in self._frames:
-                if frame.type == "result":
-                    self._result = self._kind.model_validate(frame.body)
-                    return
-                if frame.type == "error":
-                    raise SutradharError.from_wire(frame.body)
-                kind = EVENTS.get(frame.type.removeprefix("event/"))
-                if kind is None:
-                    raise WorkerMisbehaved(f"A worker sent '{frame.type}'.")
-                yield kind.model_validate(frame.body)
-        except ValueError as error:  # pydantic's included
-            raise WorkerMisbehaved("A worker sent what its task does not have.") from error
+            async with asyncio.timeout(self._lease.stall_s):
+                await self.guard(self._socket.send_bytes(frame))
+        except TimeoutError:
+            raise self._hung() from None
+
+    async def guard(self, step: Awaitable[T]) -> T:
+        """Await something of the connection; why it broke is asked of the host."""
+        import aiohttp
+
+        try:
+            return await step
+        except WorkerMisbehaved as error:
+            raise self._fail(error) from None
+        except (aiohttp.ClientError, ConnectionError, asyncio.IncompleteReadError) as error:
+            known = await self._host.fate(self._lease.id, _FATE_WAIT_S)
+            died = WorkerDied(
+                "The connection to a model's process broke.",
+                why=f"{type(error).__name__}.",
+                fix="Try again: the next call gets a new one.",
+            )
+            raise self._fail(known or died) from error
+
+    def _hung(self) -> SutradharError:
+        return self._fail(
+            WorkerHung(
+                f"The model '{self.card_id}' gave no sign for {self._lease.stall_s:g} seconds.",
+                why="Its worker is ended.",
+                fix="Try again: the next call gets a new one.",
+            )
+        )
+
+    def _fail(self, error: SutradharError) -> SutradharError:
+        self.broken = True
+        self._failure = error
+        return error
 
 
 class Client:
@@ -151,27 +228,43 @@ class Client:
     ) -> AsyncIterator[Call]:
         """A call whose events stream. Raises what the host raises for a lease; while iterating,
         what the engine raised, WorkerDied, WorkerHung, WorkerMisbehaved."""
-        async with self._leased(request, model, latency) as (lease, session, guard):
-            async with guard():
-                body = encode(request.task, request)
-                async with session.post("http://worker/run", data=body) as response:
-                    frames = _limited(_from_body(response.content), lease)
-                    yield Call(lease, request.result, frames)
+        frame = encode(request.task, request)
+        body = frame if len(frame) <= _SMALL_BYTES else _pieces(frame)
+        async with self._leased(request, model, latency) as (call, session):
+            response = await call.guard(session.post("http://worker/run", data=body))
+            try:
+                call._read = lambda: read_frame(response.content.readexactly)
+                yield call
+            finally:
+                if response.content.at_eof():
+                    response.release()
+                else:
+                    response.close()  # tells the worker to cancel
 
     @asynccontextmanager
     async def duplex(
         self, request: Request, *, model: str | None = None, latency: Latency = "realtime"
     ) -> AsyncIterator[Call]:
         """A call that takes more input while it runs (`send`, `end`). Raises as `open`."""
-        async with self._leased(request, model, latency) as (lease, session, guard):
-            async with guard():
-                async with session.ws_connect(
-                    "http://worker/stream", max_msg_size=MAX_FRAME_BYTES
-                ) as socket:
-                    await socket.send_bytes(encode(request.task, request))
-                    call = Call(lease, request.result, _limited(_from_socket(socket), lease))
-                    call._socket = socket
-                    yield call
+        import aiohttp
+
+        frame = encode(request.task, request)
+        async with self._leased(request, model, latency) as (call, session):
+            socket = await call.guard(
+                session.ws_connect(
+                    "http://worker/stream",
+                    max_msg_size=MAX_FRAME_BYTES,
+                    timeout=aiohttp.ClientWSTimeout(ws_close=_CLOSE_S),
+                )
+            )
+            try:
+                call._socket = socket
+                call._read = lambda: _message(socket)
+                await call._send(frame)
+                yield call
+            finally:
+                with contextlib.suppress(aiohttp.ClientError, ConnectionError):
+                    await socket.close()
 
     async def status(self) -> HostStatus:
         """What the host holds."""
@@ -189,94 +282,52 @@ class Client:
     @asynccontextmanager
     async def _leased(
         self, request: Request, model: str | None, latency: Latency
-    ) -> AsyncIterator[tuple[Lease, aiohttp.ClientSession, Callable[[], AbstractAsyncContextManager[None]]]]:
+    ) -> AsyncIterator[tuple[Call, aiohttp.ClientSession]]:
         wanted = Wanted(
             task=request.task, language=request.wanted_language, model=model, latency=latency
         )
         lease = await self._host.lease(wanted, self._notify)
-        hung = False
-
-        @asynccontextmanager
-        async def guard() -> AsyncIterator[None]:
-            nonlocal hung
-            import aiohttp
-
-            try:
-                yield
-            except (WorkerHung, WorkerMisbehaved):
-                hung = True
-                raise
-            except (aiohttp.ClientError, ConnectionError, asyncio.IncompleteReadError) as error:
-                reason = await self._host.fate(lease.id, _FATE_WAIT_S)
-                hung = reason is None
-                raise (reason or _broken(error)) from error
-
+        call = Call(self._host, lease, request.result)
         try:
-            yield lease, self._session(lease.socket_path), guard
+            yield call, await self._session(lease.socket_path)
         finally:
-            await asyncio.shield(self._host.release(lease.id, hung=hung))
+            self._host.release(lease.id, hung=call.broken)
 
-    def _session(self, path: str) -> aiohttp.ClientSession:
+    async def _session(self, path: str) -> aiohttp.ClientSession:
         import aiohttp
 
         session = self._sessions.get(path)
-        if session is None or session.closed:
-            session = aiohttp.ClientSession(
+        if session is None:
+            session = self._sessions[path] = aiohttp.ClientSession(
                 connector=aiohttp.UnixConnector(path, limit=0),
-                timeout=aiohttp.ClientTimeout(total=None),
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
+                cookie_jar=aiohttp.DummyCookieJar(),
                 read_bufsize=1 << 20,
             )
-            self._sessions[path] = session
+            for old in [*self._sessions]:
+                if old != path and not _exists(old):  # its worker has ended
+                    await self._sessions.pop(old).close()
         return session
 
 
-async def _from_body(content: aiohttp.StreamReader) -> AsyncIterator[Frame]:
-    while True:
-        head, parts = sizes(await content.readexactly(HEAD.size))
-        body = await content.readexactly(head + parts)
-        yield decode(body[:head], memoryview(body)[head:])
+def _exists(path: str) -> bool:
+    return os.path.exists(path)
 
 
-async def _from_socket(socket: aiohttp.ClientWebSocketResponse) -> AsyncIterator[Frame]:
+async def _message(socket: aiohttp.ClientWebSocketResponse) -> tuple[Frame, int]:
     import aiohttp
 
-    async for message in socket:
-        if message.type is not aiohttp.WSMsgType.BINARY:
-            raise WorkerMisbehaved("A worker sent text.")
-        yield split(message.data)
+    message = await socket.receive()
+    if message.type is aiohttp.WSMsgType.BINARY:
+        return split(message.data), len(message.data)
+    if message.type is aiohttp.WSMsgType.TEXT:
+        raise WorkerMisbehaved("A worker sent text.")
     raise aiohttp.ServerDisconnectedError
 
 
-async def _limited(frames: AsyncIterator[Frame], lease: Lease) -> AsyncIterator[Frame]:
-    """Frames, with a limit on silence and on their number."""
-    count = 0
-    while True:
-        try:
-            async with asyncio.timeout(lease.stall_s):
-                frame = await anext(frames)
-        except TimeoutError:
-            raise WorkerHung(
-                f"The model '{lease.card_id}' gave no sign for {lease.stall_s:.0f} seconds.",
-                why="Its worker is ended.",
-                fix="Try again: the next call gets a new one.",
-            ) from None
-        except StopAsyncIteration:
-            return
-        count += 1
-        if count > _MAX_EVENTS:
-            raise WorkerMisbehaved(
-                f"The model '{lease.card_id}' sent more than {_MAX_EVENTS:,} events.",
-                why="Its worker is ended.",
-            )
-        yield frame
-
-
-def _broken(error: Exception) -> WorkerError:
-    return WorkerDied(
-        "The connection to a model's process broke.",
-        why=f"{type(error).__name__}.",
-        fix="Try again: the next call gets a new one.",
-    )
+async def _pieces(frame: bytes) -> AsyncIterator[memoryview]:
+    for piece in slices(frame):
+        yield piece
 
 
 @asynccontextmanager
@@ -287,10 +338,8 @@ async def open_client(
 
     `embedded` True or False asks for one of the two. Raises Unavailable when a running host was
     asked for and there is none."""
-    from model_host.errors import Unavailable
-
-    catalog = load_catalog(settings)
-    profile = load_profile(settings, catalog)
+    catalog = await asyncio.to_thread(load_catalog, settings)
+    profile = await asyncio.to_thread(load_profile, settings, catalog)
     async with AsyncExitStack() as stack:
         host: LeasePort | None = None
         if embedded is not True:

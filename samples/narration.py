@@ -121,4 +121,4 @@ def _levelled(audio: Samples) -> Samples:
     loud = np.flatnonzero(np.abs(audio) > 0.01)
     audio = audio[loud[0] : loud[-1] + 1]
     gain = _LEVEL / float(np.sqrt(np.mean(np.square(audio))))
-    return np.clip(audio * gain, -0.98, 0.98).astype(np.float32)
+    return np.asarray(np.clip(audio * gain, -0.98, 0.98), np.float32)

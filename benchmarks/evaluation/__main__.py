@@ -11,7 +11,6 @@ import json
 import sys
 import tempfile
 import time
-from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
@@ -31,27 +30,27 @@ Ask = Callable[[str, str], Awaitable[Answer]]  # question, corpus name → the o
 
 @asynccontextmanager
 async def open_asker(sources: Sequence[Path], corpus: str) -> AsyncIterator[Ask]:
-    """Indexes `sources` as `corpus` and yields what answers questions about it.
+    """Indexes `sources` as `corpus` in a home of its own and yields what answers questions.
 
-    The one place where the evaluation meets the product: here through its command line.
-    Raises RuntimeError with what the command said when it failed."""
-    command = str(Path(sys.executable).with_name("sutradhar"))
+    The one place where the evaluation meets the product."""
+    from api.backend import open_local
+    from api.schemas import Answer as Answered
+    from api.schemas import Ask as Asked
+    from api.schemas import Index
+    from api.settings import load_settings
 
-    async def run(*arguments: str) -> bytes:
-        process = await asyncio.create_subprocess_exec(
-            command, *arguments, stdout=PIPE, stderr=PIPE
-        )
-        out, said = await process.communicate()
-        if process.returncode:
-            raise RuntimeError(f"sutradhar {arguments[0]}: {said.decode(errors='replace')}")
-        return out
+    with tempfile.TemporaryDirectory(prefix="sutradhar-home-") as home:
+        async with open_local(load_settings({"home": Path(home)})) as backend:
+            async for event in backend.index(Index(corpus=corpus, paths=tuple(sources))):
+                print(event.state, event.source, event.moments, file=sys.stderr)
 
-    async def ask(question: str, name: str) -> Answer:
-        answer: Answer = json.loads(await run("ask", question, "--corpus", name, "--json"))
-        return answer
+            async def ask(question: str, name: str) -> Answer:
+                async for event in backend.ask(Asked(question=question, corpus=name)):
+                    if isinstance(event, Answered):
+                        return event.model_dump()
+                raise RuntimeError(f"no answer came to {question!r}")
 
-    await run("index", *map(str, sources), "--corpus", corpus)
-    yield ask
+            yield ask
 
 
 async def evaluate(

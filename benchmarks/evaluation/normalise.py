@@ -53,7 +53,7 @@ _SAME_AS = {_plain(word): other for word, other in _SAME.items()}
 def tokens(text: str) -> list[str]:
     """Words and numbers of a text in their one spelling."""
     text = _plain(text).replace("₹", " ").replace("%", " percent ")
-    text = re.sub(r"(?<=\d),(?=\d)", "", text)
+    text = re.sub(r"(?<=\d) ?,(?=\d)", "", text)  # "90 ,000" is heard so
     text = re.sub(r"(?<=\d)(st|nd|rd|th)\b", "", text)
     text = re.sub(r"\bper cent\b|\bप्रतिशत\b", "percent", text)
     text = re.sub(r"(?<=[a-z])['\u2019](?=s\b)", "", text)

@@ -14,6 +14,7 @@ _AIMS = {
     "correct_abstention": ">= 0.90",
     "false_abstention": "<= 0.10",
 }
+_GROUPS = ("kind", "language", "style")
 
 
 def as_json(
@@ -26,9 +27,9 @@ def as_json(
         "questions": len(outcomes),
         "unanswerable": sum(not o.question.answerable for o in outcomes),
         "figures": {name: _plain(share) for name, share in summary(outcomes).items()},
-        "by_kind": {name: _plain(share) for name, share in passes_by(outcomes, "kind").items()},
-        "by_language": {
-            name: _plain(share) for name, share in passes_by(outcomes, "language").items()
+        **{
+            f"by_{field}": {name: _plain(x) for name, x in passes_by(outcomes, field).items()}
+            for field in _GROUPS
         },
         "median_answer_words": _median([o.words for o in outcomes if not o.abstained]),
         "median_seconds": _median([o.seconds for o in outcomes if o.seconds is not None]),
@@ -45,9 +46,9 @@ def as_table(report: dict[str, Any]) -> str:
     ]
     for name, share in report["figures"].items():
         lines.append(_row(name.replace("_", " "), share) + f"  {_AIMS.get(name, '')}".rstrip())
-    for title in ("by_kind", "by_language"):
-        lines += ["", f"{title.replace('_', ' ')} (hit, or rightly abstained)"]
-        lines += [_row(name, share) for name, share in report[title].items()]
+    for field in _GROUPS:
+        lines += ["", f"by {field} (hit, or rightly abstained)"]
+        lines += [_row(name, share) for name, share in report[f"by_{field}"].items()]
     lines += [
         "",
         f"median answer: {report['median_answer_words']} words, {report['median_seconds']} s",

@@ -150,7 +150,7 @@ def summary(outcomes: Sequence[Outcome]) -> dict[str, Share]:
 
 
 def passes_by(outcomes: Sequence[Outcome], field: str) -> dict[str, Share]:
-    """The share of questions that went right (hit, or rightly abstained) by `kind`/`language`."""
+    """The share of questions that went right, for each value of a field of the question."""
     groups: dict[str, list[bool]] = {}
     for outcome in outcomes:
         groups.setdefault(getattr(outcome.question, field), []).append(outcome.passed)

@@ -162,15 +162,18 @@ def fit_answering(rows: Matrix, answerable: NDArray[np.bool_]) -> tuple[Matrix, 
     return b[:-1] / scale, float(b[-1] - (b[:-1] * mean / scale).sum())
 
 
-def threshold(probabilities: Matrix, right: NDArray[np.bool_], answerable: Matrix) -> float:
-    """Where right answers and right abstentions together are most, per class."""
+def threshold(
+    probabilities: Matrix, right: NDArray[np.bool_], answerable: NDArray[np.bool_]
+) -> float:
+    """Where the shares of right answers and of right abstentions together are highest."""
 
     def gain(at: float) -> float:
         answered = probabilities >= at
-        hits = float((answered & right).sum() / max(1, answerable.sum()))
-        return hits + float((~answered & ~answerable.astype(bool)).sum() / (~answerable.astype(bool)).sum())
+        hits = float((answered & right).sum()) / max(1, int(answerable.sum()))
+        return hits + float((~answered)[~answerable].mean())
 
-    return max(np.round(np.arange(0.2, 0.9, 0.01), 2), key=gain)
+    grid = [round(0.2 + 0.01 * step, 2) for step in range(70)]
+    return max(grid, key=gain)
 
 
 def fit(pools: list[Pool]) -> dict[str, Any]:
@@ -183,7 +186,8 @@ def fit(pools: list[Pool]) -> dict[str, Any]:
     answerable = np.array([pool.question.answerable for pool in pools])
     weights, bias = fit_answering(rows, answerable)
     probabilities = 1 / (1 + np.exp(-(rows @ weights + bias)))
-    at = float(threshold(probabilities, right, answerable.astype(float)))
+    plain = np.array([pool.question.style == "plain" for pool in pools])
+    at = threshold(probabilities[plain], right[plain], answerable[plain])
     answered = probabilities >= at
     old = fitted()
     return {

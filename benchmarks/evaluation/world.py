@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from benchmarks.evaluation.markup import SUFFIX, TIMED, Script, read_script, schedule, with_times
+from benchmarks.evaluation.markup import (
+    SUFFIX,
+    TIMED,
+    Script,
+    Unit,
+    read_script,
+    schedule,
+    with_times,
+)
 
 WORLDS = Path(__file__).parent / "worlds"
 SAMPLES = Path(__file__).parents[2] / "samples"
@@ -40,6 +48,7 @@ class Question:
     question: str
     kind: str
     language: str
+    style: Literal["plain", "oblique"]  # near the words of its source, or far from them
     answers: tuple[str, ...]  # any of them is right; "re:…" is a pattern over normalised text
     places: tuple[Place, ...]  # citing any of them is right; none: the question has no answer
 
@@ -82,15 +91,16 @@ def load_world(name: str, *, spoken: bool = True) -> World:
         scripts.append(script)
     known = {fact for script in every for unit in script.units for fact, _ in unit.facts}
     places = _places(scripts)
-    lines = (folder / "questions.jsonl").read_text(encoding="utf-8").splitlines()
     questions = []
-    for number, line in enumerate(lines, 1):
-        raw = json.loads(line)
-        named = [*raw.get("facts", ()), *raw.get("cites", ())]
-        if unknown := set(named) - known:
-            raise ValueError(f"world {name}, question {number}: no source marks {unknown}")
-        if any(fact in places for fact in raw.get("facts", ())) or not named:
-            questions.append(_question(f"{name}-{number:03d}", raw, places))
+    for file, style in (("direct.jsonl", "plain"), ("questions.jsonl", "oblique")):
+        lines = (folder / file).read_text(encoding="utf-8").splitlines()
+        for number, line in enumerate(lines, 1):
+            raw = {"style": style, **json.loads(line)}
+            named = [*raw.get("facts", ()), *raw.get("cites", ())]
+            if unknown := set(named) - known:
+                raise ValueError(f"{name}/{file}, line {number}: no source marks {unknown}")
+            if any(fact in places for fact in raw.get("facts", ())) or not named:
+                questions.append(_question(f"{name}-{style[0]}{number:03d}", raw, places))
     return World(name, tuple(scripts), tuple(questions), recordings)
 
 
@@ -103,10 +113,16 @@ def truth_times(path: Path) -> list[tuple[float, float]]:
 def _places(scripts: list[Script]) -> dict[str, list[Place]]:
     places: dict[str, list[Place]] = {}
     for script in scripts:
+        before: Unit | None = None
         for unit in script.units:
+            asked = before if before and before.text.endswith("?") else None
             for fact, words in unit.facts:
-                place = Place(script.source, words, unit.start_s, unit.end_s, unit.page)
-                places.setdefault(fact, []).append(place)
+                found = places.setdefault(fact, [])
+                found.append(Place(script.source, words, unit.start_s, unit.end_s, unit.page))
+                # "How old is she?" "Seven years.": citing the question as well is right
+                if asked and asked.start_s is not None and unit.role != "slide":
+                    found.append(Place(script.source, words, asked.start_s, asked.end_s))
+            before = unit if unit.role != "slide" else before
     return places
 
 
@@ -121,6 +137,7 @@ def _question(identifier: str, raw: dict[str, Any], places: dict[str, list[Place
         question=raw["q"],
         kind=raw["kind"],
         language=raw.get("lang", "en"),
+        style=raw.get("style", "oblique"),
         answers=tuple(answers),
         places=(*answered, *beside),
     )

@@ -29,6 +29,7 @@ RANKING = (
     "names_missing",  # share of the question's names found in neither
     "numbers_missing",  # share of the question's numbers and dates found in neither
     "kind",  # the passage holds what is asked for (a number, a date, a person)
+    "head",  # and the noun it is asked of ("how many *jobs*"), or replies to that noun
     "medium",  # a slide when a slide is asked for, speech when speech is
     "asks",  # the passage itself only asks
     "after_question",  # the passage follows one that asks …
@@ -43,6 +44,8 @@ ANSWERING = (
     "coverage",
     "context_coverage",
     "unmatched",  # the weightiest content word of the question found nowhere around the passage
+    "unmatched_share",  # the share of such words
+    "head",
     "names_missing",
     "numbers_missing",
     "kind",
@@ -78,10 +81,13 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Judgement:
-    """All passages, best first, and the probability that the best one answers."""
+    """All passages, best first, and the probability that the best one answers.
+
+    `weights` is how rare each term of the question is in the pool."""
 
     verdicts: tuple[Verdict, ...]
     probability: float
+    weights: dict[str, float]
     why: dict[str, float]  # features of the answer model
 
 
@@ -110,7 +116,7 @@ def fitted() -> Fitted:
 def judge(question: Question, pool: Sequence[Passage]) -> Judgement:
     """Order a pool of passages and say whether the best one answers; an empty pool does not."""
     if not pool:
-        return Judgement((), 0.0, {})
+        return Judgement((), 0.0, {}, {})
     model = fitted()
     weights = rarity(question, pool)
     verdicts = []
@@ -121,7 +127,8 @@ def judge(question: Question, pool: Sequence[Passage]) -> Judgement:
     verdicts.sort(key=lambda verdict: -verdict.score)
     why = answering_features(question, verdicts, pool, weights)
     z = model.answering_bias + sum(model.answering.get(name, 0.0) * why[name] for name in ANSWERING)
-    return Judgement(tuple(verdicts), 1 / (1 + math.exp(-max(-30.0, min(30.0, z)))), why)
+    probability = 1 / (1 + math.exp(-max(-30.0, min(30.0, z))))
+    return Judgement(tuple(verdicts), probability, weights, why)
 
 
 def answering_features(
@@ -134,16 +141,15 @@ def answering_features(
     best = verdicts[0]
     passage = pool[best.index]
     stems = content_stems(f"{passage.text}\n{passage.before}\n{passage.context}")
-    total = sum(weights.values()) or 1.0
-    unmatched = max(
-        (weights[term] / total * (1 - match(term, stems)) for term in question.terms), default=0.0
-    )
+    most = max(weights.values(), default=1.0)
+    gaps = [weights[term] / most * (1 - match(term, stems)) for term in question.terms]
     scale = sum(math.exp(verdict.score - best.score) for verdict in verdicts)
     lead = best.score - verdicts[1].score if len(verdicts) > 1 else 3.0
     across = best.features["across"]
     return {
         **{name: best.features[name] for name in ANSWERING if name in best.features},
-        "unmatched": unmatched * (1 - across),
+        "unmatched": max(gaps, default=0.0) * (1 - across),
+        "unmatched_share": sum(gaps) / max(1, len(gaps)) * (1 - across),
         "lead": min(lead, 3.0),
         "share": 1 / scale,
     }
@@ -227,6 +233,7 @@ def measure(
         "names_missing": _missing(question.names, stems) * (1 - across),
         "numbers_missing": 1 - found / wanted if wanted else 0.0,
         "kind": holds_kind(question, passage.text),
+        "head": _head(question, passage) * (1 - across),
         "medium": _medium(question, passage.modality),
         "asks": float(_asks(passage.text)),
         "after_question": after_question,
@@ -239,12 +246,11 @@ def measure(
     }
 
 
-def best_sentence(question: Question, text: str) -> str:
-    """The sentence (as written) that answers best: words shared, then the kind asked for."""
+def best_sentence(question: Question, text: str, weights: dict[str, float]) -> str:
+    """The sentence (as written) that answers best: words shared (by `rarity`), kind asked for."""
     parts = sentences(text)
     if len(parts) <= 1:
         return text.strip()
-    weights = dict.fromkeys(question.terms, 1.0)
     return max(
         parts,
         key=lambda part: (
@@ -259,6 +265,13 @@ def main_script(text: str) -> str:
     """The script most of the words are written in."""
     scripts = [script(word) for word in tokens(text)]
     return max(("latin", "devanagari", "tamil", "other"), key=scripts.count)
+
+
+def _head(question: Question, passage: Passage) -> float:
+    if not question.head:
+        return 0.5
+    near = f"{passage.text} {passage.before}" if _asks(passage.before) else passage.text
+    return match(question.head, content_stems(near))
 
 
 def _asks(text: str) -> bool:

@@ -34,10 +34,15 @@ _SPOKEN = re.compile(r"\b(?:say|said|says|saying|speaks?|spoke|spoken|told|menti
                      r"recording|audio|talk|call)\b|कहा|बोल", re.I)  # fmt: skip
 # Words about the medium or the asking, not about the matter.
 _FRAME = frozenset(
-    """slide slides screen video recording audio talk call meeting document report file page shown
+    """slide slides screen video recording audio talk call document report file page shown
     speaker someone anyone anybody people person question answer explain describe detail details
-    time date day number amount money name""".split()
+    time date day number amount money name cost costs price pay pays paid fee worth spend spent
+    year month old age long far point minute moment
+    रुपये कीमत लागत समय तारीख दिन साल वर्ष संख्या नाम""".split()
 )
+# The noun that "how many", "which" or "what" asks about.
+_HEAD = re.compile(r"\b(?:how many|how much|which|what|whose)\s+(?:of\s+(?:the\s+)?)?([\w'-]+)|"
+                   r"(?:कितन\S*|किस|कौन\S*)\s+([\w\u0900-\u097f]+)", re.I)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,7 @@ class Question:
     language: str  # "hi" or "en": what the answer's frame is written in
     terms: tuple[str, ...]  # stems of content words, about the matter only
     frame_terms: tuple[str, ...]  # stems about medium or kind; matched, never required
+    head: str  # stem of the noun asked about ("how many *jobs*"), or ""
     names: tuple[str, ...]
     quantities: Quantities
     wants: Wants
@@ -61,11 +67,14 @@ def analyse(text: str, language: str | None = None) -> Question:
     frame = set(content_stems(" ".join(sorted(_FRAME))))
     stems = content_stems(text)
     about = tuple(s for s in stems if s not in frame)
+    named = _HEAD.search(text)
+    noun = content_stems(next(filter(None, named.groups()), "")) if named else []
     return Question(
         text=text.strip(),
         language=language or seen,
         terms=about or tuple(stems),
         frame_terms=tuple(s for s in stems if s in frame and about),
+        head=noun[0] if noun and noun[0] in about else "",
         names=tuple(names(text)),
         quantities=quantities(text),
         wants=next((wants for wants, rule in _WANTS if re.search(rule, folded)), "anything"),

@@ -53,7 +53,7 @@ async def retrieve(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
             moment=found[verdict.index].moment.model_dump(mode="json", exclude={"words"}),
             context=f"{pool[verdict.index].context} {question.text}",
             score=verdict.score,
-            quote=best_sentence(question, pool[verdict.index].text),
+            quote=best_sentence(question, pool[verdict.index].text, judged.weights),
         )
         for verdict in judged.verdicts
     ]
@@ -199,8 +199,18 @@ def _chosen(state: State) -> list[Candidate]:
     """The candidates that an answer rests on: the best, and one more if it is about as good."""
     best, *rest = state["candidates"]
     limit = best["score"] - fitted().second_within
-    more = [c for c in rest if c["score"] >= limit and c["quote"] != best["quote"]]
+    more = [c for c in rest if c["score"] >= limit and not _same_evidence(c, best)]
     return [best, *more[: CITED - 1]]
+
+
+def _same_evidence(one: Candidate, other: Candidate) -> bool:
+    """The same words, or the same stretch of the same recording (a slide and its scene)."""
+    if one["quote"] in other["quote"] or other["quote"] in one["quote"]:
+        return True
+    a, b = one["moment"], other["moment"]
+    if a["source"] != b["source"] or a["start_us"] is None or b["start_us"] is None:
+        return False
+    return bool(a["start_us"] < b["end_us"] and b["start_us"] < a["end_us"])
 
 
 def passages(found: list[Found]) -> list[Passage]:

@@ -226,6 +226,8 @@ class Sentences:
             word = one._replace(start_s=one.start_s + offset_s, end_s=one.end_s + offset_s)
             if self._words and self._breaks(word):
                 self._close()
+            while self._words and word.end_s - self._words[0].start_s > self._longest_s:
+                self._close(_widest_gap([*self._words, word]))
             self._words.append(word)
             if ends_sentence(word.text) and self._length_s() >= _SHORT_S:
                 self._close()
@@ -244,13 +246,13 @@ class Sentences:
         return (
             word.language != self._words[-1].language
             or word.start_s - self._words[-1].end_s > _PAUSE_S
-            or word.end_s - self._words[0].start_s > self._longest_s
         )
 
-    def _close(self) -> None:
-        if not self._words:
+    def _close(self, count: int | None = None) -> None:
+        """The first `count` words (all) are a sentence."""
+        words, self._words = self._words[:count], self._words[len(self._words[:count]) :]
+        if not words:
             return
-        words, self._words = self._words, []
         text = " ".join(word.text for word in words)
         if not any(char.isalnum() for char in text):
             return
@@ -273,6 +275,12 @@ class Sentences:
                 ),
             )
         )
+
+
+def _widest_gap(words: Sequence[Said]) -> int:
+    """The index of the word after the longest pause of the second half."""
+    gaps = range(max(1, len(words) // 2), len(words))
+    return max(gaps, key=lambda at: words[at].start_s - words[at - 1].end_s)
 
 
 def _us(seconds: float) -> int:

@@ -26,6 +26,7 @@ class Echo:
     def __init__(self, card: Card, folder: Path | None, threads: int) -> None:
         if card.options.get("fail"):
             raise InvalidInput("This card is made to fail.")
+        time.sleep(float(card.options.get("load_s", 0)))
         self._leaked: list[bytes] = []
 
     def run(self, request: Request, cancel: Cancel, emit: Emit) -> Result:
@@ -45,6 +46,8 @@ class Echo:
         self, request: Request, inputs: Iterator[Event], cancel: Cancel, emit: Emit
     ) -> Result:
         assert isinstance(request, EchoRequest)
+        if request.misbehave:
+            self._misbehave(request.misbehave, emit)
         for event in inputs:
             cancel.check()
             emit(event)

@@ -9,17 +9,25 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 import os
 import time
-import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from model_host.catalog.card import Card
 from model_host.catalog.load import Catalog, Profile, choose, load_catalog, load_profile
-from model_host.errors import Busy, DoesNotFit, SutradharError, Unavailable, WorkerError
+from model_host.errors import (
+    Busy,
+    DoesNotFit,
+    InvalidInput,
+    SutradharError,
+    Unavailable,
+    WorkerError,
+)
+from model_host.host.instance import Instance
 from model_host.host.ledger import Ledger
 from model_host.host.policy import LeastRecentlyUsed, Policy, Refuse, Room, Seat, Start
 from model_host.host.process import Process
@@ -31,23 +39,10 @@ _ORDER = {"realtime": 0, "interactive": 1, "batch": 2}
 _FAILURES = 3  # in a row; then a card rests
 _REST_S = 30.0
 _RETRY_AFTER_S = 5.0
+_SOCKET_PATH_BYTES = 107  # the kernel's limit
 
 Notify = Callable[[Notice], None]
-
-
-@dataclass
-class _Instance:
-    id: str
-    card: Card
-    device: str
-    process: Process
-    size_bytes: int
-    state: Literal["loading", "ready", "draining", "gone"] = "loading"
-    ended_by: SutradharError | None = None
-    leases: set[str] = field(default_factory=set)
-    served: int = 0
-    idle_since: float = field(default_factory=time.monotonic)
-    stop: asyncio.Event = field(default_factory=asyncio.Event)
+log = logging.getLogger("host")
 
 
 class _Ticket(NamedTuple):
@@ -76,14 +71,16 @@ class Host:
         self.ledger = Ledger(settings.devices or {"cpu": _share(settings.cpu_share)})
         self._policy: Policy = policy or LeastRecentlyUsed()
         self._tasks = tasks
-        self._instances: dict[str, _Instance] = {}  # by card id
-        self._leases: dict[str, _Instance] = {}
+        self._instances: dict[str, Instance] = {}  # by card id
+        self._leases: dict[str, Instance] = {}
         self._queue: list[_Ticket] = []
         self._numbers = itertools.count()
         self._changed = asyncio.Event()
         self._failures: dict[str, tuple[int, float, SutradharError]] = {}
         self._listeners: dict[str, set[Notify]] = {}
-        self._pulls: dict[str, asyncio.Task[object]] = {}
+        self._pulls: dict[str, asyncio.Task[SutradharError | None]] = {}
+        self._waiters: dict[str, int] = {}  # of those
+        self._closing = False
 
     # -- the lease port -----------------------------------------------------------------------
 
@@ -91,7 +88,8 @@ class Host:
         """A ready instance with a free slot, as soon as there is one.
 
         Raises UnknownName (model, language), ModelMissing and the store's errors, DoesNotFit,
-        Busy (queue full, or waited too long), what loading the engine raised."""
+        Busy (queue full, or waited too long), what loading the engine raised. A caller that is
+        cancelled gets no lease: nothing is awaited once a slot is found."""
         card = choose(
             self.catalog, self.profile, wanted.task, language=wanted.language, model=wanted.model
         )
@@ -129,23 +127,17 @@ class Host:
             if notify is not None:
                 listeners.discard(notify)
             self._change()
-        lease_id = uuid.uuid4().hex
-        instance.leases.add(lease_id)
+        lease_id = f"{instance.id}.{next(self._numbers)}"
+        instance.take(lease_id)
         self._leases[lease_id] = instance
         return Lease(lease_id, card.id, str(instance.process.socket_path), card.limits.stall_s)
 
-    async def release(self, lease_id: str, *, hung: bool = False) -> None:
+    def release(self, lease_id: str, *, hung: bool = False) -> None:
         """The lease has ended; `hung`: its worker is to be ended, too."""
         instance = self._leases.pop(lease_id, None)
-        if instance is None:
-            return
-        instance.leases.discard(lease_id)
-        instance.served += 1
-        instance.idle_since = time.monotonic()
-        if hung and instance.state == "ready":
-            instance.state = "draining"  # nobody else gets it; its owner ends it
-            instance.process.kill()
-        self._change()
+        if instance is not None:
+            instance.give(lease_id, hung=hung)
+            self._change()
 
     async def fate(self, lease_id: str, wait_s: float) -> SutradharError | None:
         """Why a leased worker ended, if it does within `wait_s`; else None."""
@@ -158,7 +150,7 @@ class Host:
                     await self._next_change()
         except TimeoutError:
             pass
-        return instance.ended_by
+        return _again(instance.ended_by)
 
     async def status(self) -> HostStatus:
         now = time.monotonic()
@@ -197,9 +189,7 @@ class Host:
         instance = self._instances.get(card_id)
         if instance is None:
             return
-        while instance.leases:
-            await self._next_change()
-        instance.stop.set()
+        instance.retire()
         while instance.state != "gone":
             await self._next_change()
 
@@ -217,22 +207,36 @@ class Host:
                 total = getattr(progress, "total_bytes", 0)
                 self._notice(Notice("pulling", card.id, done, total))
 
-            pull = self._tasks.create_task(self.store.pull(card, listener))
-            self._pulls[card.id] = pull
-            pull.add_done_callback(lambda _: self._pulls.pop(card.id, None))
-        await asyncio.wait([pull])
-        error = pull.exception()
-        if error is not None:
-            raise error
+            async def pulling() -> SutradharError | None:
+                try:
+                    await self.store.pull(card, listener)
+                except SutradharError as error:  # not raised: it would end the task group
+                    return error
+                return None
 
-    async def _slot(self, card: Card, ticket: _Ticket) -> _Instance:
-        mine: _Instance | None = None
+            pull = self._pulls[card.id] = self._tasks.create_task(pulling())
+            pull.add_done_callback(lambda _: self._pulls.pop(card.id, None))
+        self._waiters[card.id] = self._waiters.get(card.id, 0) + 1
+        try:
+            await asyncio.wait({pull})
+        finally:
+            self._waiters[card.id] -= 1
+            if not self._waiters[card.id]:
+                self._pulls.pop(card.id, None)
+                pull.cancel()  # nobody wants it any more
+        if error := _closed() if pull.cancelled() else pull.result():
+            raise _again(error) or error
+
+    async def _slot(self, card: Card, ticket: _Ticket) -> Instance:
+        mine: Instance | None = None
         while True:
             instance = self._instances.get(card.id)
             if mine is not None and mine.state == "gone" and instance is not mine:
-                if mine.ended_by is not None:
-                    raise mine.ended_by  # the one we waited for did not load
+                if error := _again(mine.ended_by):
+                    raise error  # the one we waited for did not load
                 mine = None
+            if self._closing:
+                raise _closed()
             if instance is None:
                 self._resting(card)
                 if self._first(ticket, any_card=True):
@@ -242,8 +246,7 @@ class Host:
                     mine = instance
                 elif instance.state == "ready":
                     mine = None
-                    free = card.memory.slots - len(instance.leases)
-                    if free > 0 and self._first(ticket, any_card=False):
+                    if instance.free_slots > 0 and self._first(ticket, any_card=False):
                         return instance
             await self._next_change()
 
@@ -269,7 +272,7 @@ class Host:
                 retry_after_s=left,
             )
 
-    def _begin(self, card: Card) -> _Instance | None:
+    def _begin(self, card: Card) -> Instance | None:
         """Start an instance if the policy says so now; None: wait. Raises DoesNotFit."""
         size = card.memory.footprint_bytes
         now = time.monotonic()
@@ -294,6 +297,12 @@ class Host:
             ],
         )
         if isinstance(decision, Refuse):
+            if decision.device not in self.ledger.devices:
+                raise DoesNotFit(
+                    f"The model '{card.id}' needs {decision.device}, which is not here.",
+                    fix="Choose another model (sutradhar models).",
+                    missing_bytes=decision.missing_bytes,
+                )
             raise DoesNotFit(
                 f"The model '{card.id}' does not fit on {decision.device}.",
                 why=f"It needs {size:,} bytes; {decision.missing_bytes:,} bytes are missing.",
@@ -305,52 +314,46 @@ class Host:
         if decision.evict:
             for instance in self._instances.values():
                 if instance.id in decision.evict:
-                    instance.stop.set()
+                    instance.retire()
             return None  # their bytes are free when their processes have ended
-        name = f"{card.id[:40]}-{os.getpid()}-{next(self._numbers)}"
-        instance = _Instance(
-            name, card, decision.device, Process(self.settings, name), size
-        )
+        name = f"{card.id[:12]}-{os.getpid()}-{next(self._numbers)}"
+        process = Process(self.settings, name, card.id)
+        instance = Instance(name, card, decision.device, process, size)
         self.ledger.reserve(instance.id, decision.device, size)
         self._instances[card.id] = instance
         self._tasks.create_task(self._own(instance))
         return instance
 
-    async def _own(self, instance: _Instance) -> None:
-        """The one task that owns an instance, from start to end."""
-        card, process = instance.card, instance.process
-        self._notice(Notice("loading", card.id, 0, 0))
-        try:
-            threads = self.settings.threads_per_worker or os.cpu_count() or 1
-            folder = self.store.folder(card) if card.files else None
-            await process.start(
-                {
-                    "card": card.model_dump(mode="json"),
-                    "folder": str(folder) if folder else None,
-                    "threads": threads,
-                    "socket": str(process.socket_path),
-                }
-            )
-            ready = await process.ready(card.limits.load_s)
-            self._measured(instance, ready)
+    async def _own(self, instance: Instance) -> None:
+        """The one task that owns an instance, from start to end. It raises nothing: that would
+        end the host."""
+        card = instance.card
+        self._notice(Notice("loading", card.id))
+
+        def ready(seen: dict[str, Any]) -> None:
             instance.state = "ready"
-            instance.idle_since = time.monotonic()
             self._failures.pop(card.id, None)
-            self._notice(Notice("loaded", card.id, 0, 0))
+            self._measured(instance, seen)
+            self._notice(Notice("loaded", card.id))
+            instance.rest()
             self._change()
-            await self._serve_until_done(instance)
-        except SutradharError as error:
-            instance.ended_by = error
-            count = self._failures.get(card.id, (0, 0.0, error))[0]
-            self._failures[card.id] = (count + 1, time.monotonic(), error)
-        except OSError as error:
-            instance.ended_by = WorkerError(
-                "A model's process could not be started.", why=f"{error}."
-            )
+
+        try:
+            folder = str(self.store.folder(card)) if card.files else None
+            threads = self.settings.threads_per_worker or len(os.sched_getaffinity(0))
+            spec = {"folder": folder, "threads": threads}
+            await instance.live(spec, ready, lambda seen: self._measured(instance, seen))
+        except Exception as error:
+            if not isinstance(error, SutradharError | OSError):
+                log.exception("a worker's owner failed")
+            instance.ended_by = _typed(error)
+            if instance.state == "loading":
+                count = self._failures.get(card.id, (0, 0.0, error))[0]
+                self._failures[card.id] = (count + 1, time.monotonic(), instance.ended_by)
         finally:
             instance.state = "draining"
             try:
-                await asyncio.shield(process.end())
+                await asyncio.shield(instance.process.end())
             finally:
                 self.ledger.release(instance.id)
                 instance.state = "gone"
@@ -358,38 +361,14 @@ class Host:
                     del self._instances[card.id]
                 self._change()
 
-    async def _serve_until_done(self, instance: _Instance) -> None:
-        watching = asyncio.create_task(
-            process_watch(instance, lambda beat: self._measured(instance, beat))
-        )
-        stopping = asyncio.create_task(self._idle_or_stopped(instance))
-        try:
-            await asyncio.wait({watching, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            if watching.done():
-                instance.ended_by = watching.result()
-        finally:
-            watching.cancel()
-            stopping.cancel()
-
-    async def _idle_or_stopped(self, instance: _Instance) -> None:
-        limit = instance.card.limits.idle_s
-        while not instance.stop.is_set():
-            left = instance.idle_since + limit - time.monotonic()
-            if not instance.leases and left <= 0 and not instance.card.placement.pinned:
-                return
-            try:
-                async with asyncio.timeout(max(left, 0.01) if not instance.leases else limit):
-                    await instance.stop.wait()
-            except TimeoutError:
-                continue
-
-    def _measured(self, instance: _Instance, footprint: dict[str, int]) -> None:
+    def _measured(self, instance: Instance, footprint: dict[str, int]) -> None:
         """Correct the books: the estimate before the first call, what was seen after it."""
         peak = int(footprint.get("peak_bytes", 0))
         size = peak if instance.served else max(peak, instance.card.memory.footprint_bytes)
         if size and size != instance.size_bytes and instance.state != "gone":
             instance.size_bytes = size
             self.ledger.commit(instance.id, size)
+            self._change()
 
     def _notice(self, notice: Notice) -> None:
         for listener in tuple(self._listeners.get(notice.card_id, ())):
@@ -404,25 +383,20 @@ class Host:
 
     def stop_all(self) -> None:
         """End every instance and download; their tasks finish by themselves."""
+        self._closing = True
         for instance in self._instances.values():
-            instance.stop.set()
+            instance.retire(now=True)
         for pull in tuple(self._pulls.values()):
             pull.cancel()
-
-
-async def process_watch(
-    instance: _Instance, on_beat: Callable[[dict[str, int]], None]
-) -> SutradharError:
-    return await instance.process.watch(on_beat)
+        self._change()
 
 
 @asynccontextmanager
-async def open_host(
-    settings: HostSettings, *, policy: Policy | None = None
-) -> AsyncIterator[Host]:
+async def open_host(settings: HostSettings, *, policy: Policy | None = None) -> AsyncIterator[Host]:
     """A host, whose workers end with the block."""
-    catalog = load_catalog(settings)
-    profile = load_profile(settings, catalog)
+    catalog = await asyncio.to_thread(load_catalog, settings)
+    profile = await asyncio.to_thread(load_profile, settings, catalog)
+    await asyncio.to_thread(_sweep, settings.run_dir / "workers")
     failure: Exception | None = None
     async with asyncio.TaskGroup() as tasks:
         host = Host(settings, catalog, profile, tasks, policy)
@@ -434,6 +408,37 @@ async def open_host(
             host.stop_all()
     if failure is not None:
         raise failure
+
+
+def _sweep(folder: Path) -> None:
+    """Take away the sockets of hosts that were killed. Raises InvalidInput for a path that is too
+    long to have sockets in it."""
+    if len(os.fsencode(folder)) + 40 > _SOCKET_PATH_BYTES:
+        raise InvalidInput(
+            f"The data home's path is too long: {folder}.",
+            why=f"A socket's path has at most {_SOCKET_PATH_BYTES} bytes.",
+            fix="Choose a shorter one: SUTRADHAR_HOME.",
+        )
+    for path in folder.glob("*.sock"):
+        host_pid = path.stem.split("-")[-2:-1]
+        if host_pid and not Path("/proc", *host_pid).exists():
+            path.unlink(missing_ok=True)
+
+
+def _typed(error: Exception) -> SutradharError:
+    if isinstance(error, SutradharError):
+        return error
+    why = f"{type(error).__name__}: {error}."
+    return WorkerError("A model's process could not be started.", why=why)
+
+
+def _again(error: SutradharError | None) -> SutradharError | None:
+    """A copy, as one exception must not be raised by several tasks."""
+    return None if error is None else SutradharError.from_wire(error.to_wire())
+
+
+def _closed() -> SutradharError:
+    return Unavailable("The host is closing.", fix="Run the command again.")
 
 
 def _share(share: float) -> int:

@@ -9,42 +9,36 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
+import itertools
+import logging
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from model_host.errors import Busy, InvalidInput, SutradharError
-from model_host.frames import HEAD, Frame, decode, encode, sizes
+from model_host.errors import (
+    Busy,
+    Cancelled,
+    InvalidInput,
+    SutradharError,
+    Unavailable,
+    WorkerError,
+)
+from model_host.frames import encode, read_frame
 from model_host.host.host import Host
-from model_host.host.status import Notice, Wanted
+from model_host.host.status import HostStatus, Lease, Notice, Wanted
 
 VERSION = 1
-
-
-async def read_frame(reader: asyncio.StreamReader) -> Frame | None:
-    """The next frame, None at the end. Raises WorkerMisbehaved for garbage."""
-    try:
-        head, parts = sizes(await reader.readexactly(HEAD.size))
-        body = await reader.readexactly(head + parts)
-    except (asyncio.IncompleteReadError, ConnectionError):
-        return None
-    return decode(body[:head], memoryview(body)[head:])
+_HELLO_S = 5.0
+log = logging.getLogger("host")
 
 
 @asynccontextmanager
 async def serve_host(host: Host, path: Path) -> AsyncIterator[None]:
     """Serve while the block runs. Raises Busy when another host serves there."""
-    if await answers(path):
-        raise Busy(
-            "Another host is running already.",
-            why=f"It serves on {path}.",
-            fix="Use it, or stop it first.",
-            retry_after_s=5.0,
-        )
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path.unlink(missing_ok=True)
     connections: set[asyncio.Task[None]] = set()
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -57,29 +51,36 @@ async def serve_host(host: Host, path: Path) -> AsyncIterator[None]:
             connections.discard(task)
             writer.close()
 
-    umask = os.umask(0o177)
-    try:
+    with _alone(path):
         server = await asyncio.start_unix_server(connected, path)
-    finally:
-        os.umask(umask)
-    try:
-        yield
-    finally:
-        server.close()
-        for task in tuple(connections):
-            task.cancel()
-        await asyncio.gather(*connections, return_exceptions=True)
+        try:
+            yield
+        finally:
+            server.close()
+            for task in tuple(connections):
+                task.cancel()
+            await asyncio.gather(*connections, return_exceptions=True)
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Hold the right to serve on `path`; the kernel gives it back when we die."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with path.with_suffix(".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Busy(
+                "Another host is running already.",
+                why=f"It serves on {path}.",
+                fix="Use it, or stop it first.",
+                retry_after_s=5.0,
+            ) from None
         path.unlink(missing_ok=True)
-
-
-async def answers(path: Path) -> bool:
-    """True when a host serves on this socket."""
-    try:
-        _, writer = await asyncio.open_unix_connection(path)
-    except OSError:
-        return False
-    writer.close()
-    return True
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
 
 
 class _Connection:
@@ -92,25 +93,41 @@ class _Connection:
 
     async def serve(self, reader: asyncio.StreamReader) -> None:
         self._send("hello", {"version": VERSION, "pid": os.getpid()})
-        calls: set[asyncio.Task[None]] = set()
+        calls: dict[int, asyncio.Task[None]] = {}
         try:
-            while (frame := await read_frame(reader)) is not None:
-                call = asyncio.create_task(self._answer(frame.type, frame.body))
-                calls.add(call)
-                call.add_done_callback(calls.discard)
+            while True:
+                frame, _ = await read_frame(reader.readexactly)
+                number = int(frame.body["id"])
+                if frame.type == "cancel":
+                    if number in calls:
+                        calls[number].cancel()
+                    continue
+                call = asyncio.create_task(self._answer(frame.type, frame.body["args"], number))
+                calls[number] = call
+                call.add_done_callback(partial(_forget, calls, number))
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass  # the client has gone
+        except (SutradharError, KeyError, TypeError, ValueError) as error:
+            log.warning("a client of the host sent garbage: %r", error)
         finally:
-            for call in tuple(calls):
+            for call in tuple(calls.values()):
                 call.cancel()
-            await asyncio.gather(*calls, return_exceptions=True)
+            await asyncio.gather(*calls.values(), return_exceptions=True)
             for lease in tuple(self._leases):
-                await self._host.release(lease)
+                self._host.release(lease)
 
-    async def _answer(self, method: str, body: dict[str, Any]) -> None:
-        number = body["id"]
+    async def _answer(self, method: str, args: dict[str, Any], number: int) -> None:
         try:
-            value = await self._do(method, body.get("args", {}), number)
+            value = await self._do(method, args, number)
             self._send("reply", {"id": number, "value": value})
-        except SutradharError as error:
+        except asyncio.CancelledError:
+            gone = Cancelled("The call was cancelled.")
+            self._send("error", {"id": number, "error": gone.to_wire()})
+            raise
+        except Exception as error:
+            if not isinstance(error, SutradharError):
+                log.exception("'%s' failed", method)
+                error = WorkerError("The host failed.", why=f"{type(error).__name__}: {error}.")
             self._send("error", {"id": number, "error": error.to_wire()})
         with contextlib.suppress(ConnectionError):
             await self._writer.drain()
@@ -126,7 +143,7 @@ class _Connection:
             return list(lease)
         if method == "release":
             self._leases.discard(args["lease_id"])
-            return await host.release(args["lease_id"], hung=bool(args.get("hung")))
+            return host.release(args["lease_id"], hung=bool(args.get("hung")))
         if method == "fate":
             error = await host.fate(args["lease_id"], float(args["wait_s"]))
             return error.to_wire() if error else None
@@ -141,70 +158,95 @@ class _Connection:
             self._writer.write(encode(kind, body))
 
 
+def _forget(calls: dict[int, asyncio.Task[None]], number: int, _: object) -> None:
+    calls.pop(number, None)
+
+
 class RemoteHost:
     """The lease port over a socket: what `Host` is in process. Use `connect`."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self._writer = writer
-        self._numbers = iter(range(1, 1 << 62))
+        self._numbers = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[Any]] = {}
-        self._listeners: dict[int, Any] = {}
+        self._listeners: dict[int, Callable[[Notice], None]] = {}
+        self._cancelled: set[int] = set()  # calls for a lease whose caller has gone
 
-    async def lease(self, wanted: Wanted, notify: Any = None) -> Any:
-        from model_host.host.status import Lease
-
+    async def lease(self, wanted: Wanted, notify: Callable[[Notice], None] | None = None) -> Lease:
         return Lease(*await self._call("lease", wanted.model_dump(), notify))
 
-    async def release(self, lease_id: str, *, hung: bool = False) -> None:
-        await self._call("release", {"lease_id": lease_id, "hung": hung})
+    def release(self, lease_id: str, *, hung: bool = False) -> None:
+        self._send("release", 0, lease_id=lease_id, hung=hung)  # nobody waits for the answer
 
     async def fate(self, lease_id: str, wait_s: float) -> SutradharError | None:
         body = await self._call("fate", {"lease_id": lease_id, "wait_s": wait_s})
         return SutradharError.from_wire(body) if body else None
 
-    async def status(self) -> Any:
-        from model_host.host.status import HostStatus
-
+    async def status(self) -> HostStatus:
         return HostStatus.model_validate(await self._call("status", {}))
 
     async def unload(self, card_id: str) -> None:
         await self._call("unload", {"card_id": card_id})
 
-    async def _call(self, method: str, args: dict[str, Any], notify: Any = None) -> Any:
+    def _send(self, method: str, number: int, **args: Any) -> None:
+        if not self._writer.is_closing():
+            self._writer.write(encode(method, {"id": number, "args": args}))
+
+    async def _call(
+        self, method: str, args: dict[str, Any], notify: Callable[[Notice], None] | None = None
+    ) -> Any:
+        if self._writer.is_closing():
+            raise _gone()
         number = next(self._numbers)
-        waiting = asyncio.get_running_loop().create_future()
-        self._waiting[number] = waiting
+        waiting = self._waiting[number] = asyncio.get_running_loop().create_future()
         if notify is not None:
             self._listeners[number] = notify
+        self._send(method, number, **args)
         try:
-            if self._writer.is_closing():
-                raise _gone()
-            self._writer.write(encode(method, {"id": number, "args": args}))
             return await waiting
+        except asyncio.CancelledError:
+            if method == "lease" and waiting.done() and not waiting.cancelled():
+                self._lost(waiting)  # it came in the same moment
+            elif method == "lease":
+                self._cancelled.add(number)
+            self._send("cancel", number)
+            raise
         finally:
-            self._waiting.pop(number, None)
+            del self._waiting[number]
             self._listeners.pop(number, None)
+
+    def _lost(self, waiting: asyncio.Future[Any]) -> None:
+        if waiting.exception() is None:
+            self.release(waiting.result()[0])
 
     async def listen(self) -> None:
         """Hand answers to their callers until the connection ends."""
-        while (frame := await read_frame(self._reader)) is not None:
-            number = frame.body["id"]
-            waiting = self._waiting.get(number)
-            if frame.type == "notice" and number in self._listeners:
-                self._listeners[number](Notice(*frame.body["notice"]))
-            elif waiting is None or waiting.done():
-                if frame.type == "reply" and isinstance(frame.body["value"], list):
-                    # A lease that came after its caller was cancelled.
-                    lost = encode("release", {"id": 0, "args": {"lease_id": frame.body["value"][0]}})
-                    self._writer.write(lost)
-            elif frame.type == "reply":
-                waiting.set_result(frame.body["value"])
-            elif frame.type == "error":
-                waiting.set_exception(SutradharError.from_wire(frame.body["error"]))
-        for waiting in self._waiting.values():
-            if not waiting.done():
-                waiting.set_exception(_gone())
+        try:
+            while True:
+                frame, _ = await read_frame(self._reader.readexactly)
+                self._hear(frame.type, frame.body)
+        except (asyncio.IncompleteReadError, ConnectionError, SutradharError):
+            pass
+        finally:
+            self._writer.close()
+            for waiting in self._waiting.values():
+                if not waiting.done():
+                    waiting.set_exception(_gone())
+
+    def _hear(self, kind: str, body: dict[str, Any]) -> None:
+        number = body["id"]
+        waiting = self._waiting.get(number)
+        if kind == "notice" and number in self._listeners:
+            self._listeners[number](Notice(*body["notice"]))
+        elif kind == "reply" and number in self._cancelled:
+            self.release(body["value"][0])  # the answer and the cancellation have crossed
+        elif kind == "reply" and waiting is not None and not waiting.done():
+            waiting.set_result(body["value"])
+        elif kind == "error" and waiting is not None and not waiting.done():
+            waiting.set_exception(SutradharError.from_wire(body["error"]))
+        if kind != "notice":
+            self._cancelled.discard(number)
 
 
 @asynccontextmanager
@@ -212,30 +254,33 @@ async def connect(path: Path) -> AsyncIterator[RemoteHost | None]:
     """The host that serves on this socket, or None when there is none."""
     try:
         reader, writer = await asyncio.open_unix_connection(path)
-        hello = await asyncio.wait_for(read_frame(reader), 5.0)
-    except (OSError, TimeoutError):
+    except OSError:
         yield None
         return
-    if hello is None or hello.body.get("version") != VERSION:
+    try:
+        async with asyncio.timeout(_HELLO_S):
+            hello, _ = await read_frame(reader.readexactly)
+        if hello.body.get("version") != VERSION:
+            raise Busy(
+                "The running host is of another version.",
+                fix="Stop it ('sutradhar serve') and start it again.",
+                retry_after_s=5.0,
+            )
+    except (OSError, TimeoutError, asyncio.IncompleteReadError):
         writer.close()
-        raise Busy(
-            "The running host is of another version.",
-            fix="Stop it ('sutradhar serve') and start it again.",
-            retry_after_s=5.0,
-        )
+        yield None
+        return
+    except SutradharError:
+        writer.close()
+        raise
     remote = RemoteHost(reader, writer)
     listening = asyncio.create_task(remote.listen())
     try:
         yield remote
     finally:
-        writer.close()
         listening.cancel()
         await asyncio.gather(listening, return_exceptions=True)
 
 
 def _gone() -> SutradharError:
-    from model_host.errors import Unavailable
-
-    return Unavailable(
-        "The host has gone.", why="Its process ended.", fix="Run the command again."
-    )
+    return Unavailable("The host has gone.", why="Its process ended.", fix="Run the command again.")

@@ -16,25 +16,28 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from aiohttp import WSMsgType, web
-from pydantic import ValidationError
+from aiohttp import WSMessage, WSMsgType, web
+from pydantic import BaseModel, ValidationError
 
 from model_host.engines.base import Cancel, Engine
 from model_host.engines.registry import ENGINES
-from model_host.errors import Cancelled, InvalidInput, SutradharError
-from model_host.frames import MAX_FRAME_BYTES, Frame, encode, split
+from model_host.errors import InvalidInput, SutradharError
+from model_host.frames import MAX_FRAME_BYTES, Frame, encode, read_frame, slices, split
 from model_host.tasks import EVENTS, REQUESTS, Event, Request, Result
+from model_host.workers.wire import as_error, footprint
 
 if TYPE_CHECKING:
     from model_host.workers.main import Spec
 
 _PENDING_EVENTS = 64  # an engine further ahead of its caller than this waits
-_ENGINE = web.AppKey("engine", Engine)  # type: ignore[type-abstract]
+_ENGINE = web.AppKey("engine", Engine)
 _POOL = web.AppKey("pool", ThreadPoolExecutor)
+_CLOSING = (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR)
 log = logging.getLogger("worker")
 
+M = TypeVar("M", bound=BaseModel)
 Send = Callable[[bytes], Awaitable[None]]
 
 
@@ -49,7 +52,7 @@ async def open_app(spec: Spec) -> web.Application:
         return kind(spec.card, spec.folder, spec.threads)
 
     engine = await loop.run_in_executor(pool, load)
-    app = web.Application(client_max_size=MAX_FRAME_BYTES)
+    app = web.Application()
     app[_ENGINE] = engine
     app[_POOL] = pool
     app.router.add_post("/run", _run)
@@ -71,67 +74,99 @@ async def serve(app: web.Application, path: Path) -> AsyncIterator[None]:
 
 
 async def _health(request: web.Request) -> web.Response:
-    from model_host.workers.main import footprint
-
     return web.json_response({"status": "ok", **footprint()})
 
 
 async def _run(request: web.Request) -> web.StreamResponse:
-    asked = _parse(split(await request.read()))
     response = web.StreamResponse(headers={"Content-Type": "application/octet-stream"})
+    try:
+        frame, _ = await read_frame(request.content.readexactly)
+        asked = _parse(frame)
+    except (SutradharError, asyncio.IncompleteReadError) as error:
+        await response.prepare(request)
+        await response.write_eof(_error(error))
+        return response
     await response.prepare(request)
-    if isinstance(asked, SutradharError):
-        await response.write(encode("error", asked.to_wire()))
-    else:
-        await _call(request.app, asked, None, response.write)
-    await response.write_eof()
+    *first, last = slices(await _call(request.app, asked, None, response.write))
+    for piece in first:
+        await response.write(piece)
+    await response.write_eof(bytes(last))  # in one go with the end: the connection is kept
     return response
 
 
 async def _stream(request: web.Request) -> web.WebSocketResponse:
-    socket = web.WebSocketResponse(max_msg_size=MAX_FRAME_BYTES)
+    socket = web.WebSocketResponse(max_msg_size=MAX_FRAME_BYTES, compress=False)
     await socket.prepare(request)
-    first = await socket.receive()
-    if first.type is not WSMsgType.BINARY:
+    try:
+        asked = _parse(_frame(await socket.receive()))
+    except SutradharError as error:
+        await socket.send_bytes(_error(error))
         return socket
-    asked = _parse(split(first.data))
-    if isinstance(asked, SutradharError):
-        await socket.send_bytes(encode("error", asked.to_wire()))
-        return socket
-    inputs: queue.Queue[Event | None] = queue.Queue(_PENDING_EVENTS)
+    inputs = _Inputs()
 
     async def feed() -> None:
-        try:
-            async for message in socket:
-                frame = split(message.data)
-                if frame.type == "end":
-                    break
-                await asyncio.to_thread(inputs.put, as_event(frame))
-            else:
-                calling.cancel()  # the caller has gone
-        finally:
-            await asyncio.to_thread(inputs.put, None)
+        """Until the caller has gone: also after `end`, or nobody would notice."""
+        while (message := await socket.receive()).type not in _CLOSING:
+            frame = _frame(message)
+            await inputs.put(None if frame.type == "end" else as_event(frame))
 
-    async with asyncio.TaskGroup() as tasks:
-        calling = tasks.create_task(
-            _call(request.app, asked, iter(inputs.get, None), socket.send_bytes)
-        )
-        feeding = tasks.create_task(feed())
-        calling.add_done_callback(lambda _: feeding.cancel())
+    feeding = asyncio.create_task(feed())
+    calling = asyncio.create_task(_call(request.app, asked, iter(inputs), socket.send_bytes))
+    try:
+        await asyncio.wait({feeding, calling}, return_when=asyncio.FIRST_COMPLETED)
+        if calling.done():
+            await socket.send_bytes(calling.result())
+        elif garbage := feeding.exception():
+            await socket.send_bytes(_error(garbage))
+    except (ConnectionError, asyncio.IncompleteReadError):
+        pass  # the caller has gone
+    finally:
+        feeding.cancel()
+        calling.cancel()
+        inputs.close()
+        await asyncio.gather(feeding, calling, return_exceptions=True)
     await socket.close()
     return socket
 
 
-def _parse(frame: Frame) -> Request | SutradharError:
+class _Inputs:
+    """What a caller sends, for an engine's thread; a caller far ahead of its engine waits."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._room = asyncio.Semaphore(_PENDING_EVENTS)
+        self._queue: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
+
+    async def put(self, event: Event | None) -> None:
+        """None: no more."""
+        await self._room.acquire()
+        self._queue.put(event)
+
+    def close(self) -> None:
+        self._queue.put(None)
+
+    def __iter__(self) -> Iterator[Event]:
+        while (event := self._queue.get()) is not None:
+            self._loop.call_soon_threadsafe(self._room.release)
+            yield event
+
+
+def _frame(message: WSMessage) -> Frame:
+    if message.type is not WSMsgType.BINARY:
+        raise InvalidInput("A stream takes binary frames.")
+    return split(message.data)
+
+
+def _error(error: BaseException) -> bytes:
+    return encode("error", as_error(error).to_wire())
+
+
+def _parse(frame: Frame) -> Request:
+    """Raises InvalidInput."""
     kind = REQUESTS.get(frame.type)
     if kind is None:
-        return InvalidInput(f"There is no task '{frame.type}'.")
-    try:
-        return kind.model_validate(frame.body)
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        return InvalidInput(f"The request's '{field}' is wrong.", why=f"{first['msg']}.")
+        raise InvalidInput(f"There is no task '{frame.type}'.")
+    return _valid(kind, frame.body)
 
 
 def as_event(frame: Frame) -> Event:
@@ -139,13 +174,24 @@ def as_event(frame: Frame) -> Event:
     kind = EVENTS.get(frame.type.removeprefix("event/"))
     if kind is None:
         raise InvalidInput(f"There is no event '{frame.type}'.")
-    return kind.model_validate(frame.body)
+    return _valid(kind, frame.body)
+
+
+def _valid(kind: type[M], body: object) -> M:
+    try:
+        return kind.model_validate(body)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise InvalidInput(
+            f"The '{field}' of a {kind.__name__} is wrong.", why=f"{first['msg']}."
+        ) from None
 
 
 async def _call(
     app: web.Application, asked: Request, inputs: Iterator[Event] | None, send: Send
-) -> None:
-    """Run one call on an engine thread and send what it emits, in order."""
+) -> bytes:
+    """Run one call on an engine thread, send what it emits, in order; returns the last frame."""
     loop = asyncio.get_running_loop()
     out: asyncio.Queue[bytes | None] = asyncio.Queue()
     room = threading.Semaphore(_PENDING_EVENTS)
@@ -160,21 +206,19 @@ async def _call(
         loop.call_soon_threadsafe(out.put_nowait, frame)
 
     def work() -> bytes:
-        from model_host.workers.main import as_error
-
         try:
             cancel.check()
             if inputs is None:
                 result: Result = engine.run(asked, cancel, emit)
-            else:
+            elif hasattr(engine, "stream"):
                 result = engine.stream(asked, inputs, cancel, emit)
+            else:
+                raise InvalidInput(f"The engine '{engine.NAME}' takes no input while it runs.")
             return encode("result", result)
-        except Cancelled as error:
-            return encode("error", error.to_wire())
         except Exception as error:
             if not isinstance(error, SutradharError):
                 log.exception("call failed")
-            return encode("error", as_error(error).to_wire())
+            return _error(error)
 
     running = loop.run_in_executor(app[_POOL], work)
     running.add_done_callback(lambda _: out.put_nowait(None))
@@ -182,6 +226,6 @@ async def _call(
         while (frame := await out.get()) is not None:
             room.release()
             await send(frame)
-        await send(running.result())
+        return running.result()
     finally:
         cancel.set()

@@ -25,6 +25,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from model_host.catalog.card import Card
+from model_host.workers.wire import as_error, footprint
 
 _PR_SET_PDEATHSIG = 1
 
@@ -43,6 +44,7 @@ class Spec(BaseModel):
 
 
 def main() -> None:
+    os.umask(0o077)  # the socket is our user's alone
     control = socket.socket(fileno=int(sys.argv[1]))
     with control.makefile("r", encoding="utf-8") as lines:
         spec = Spec.model_validate_json(lines.readline())
@@ -86,28 +88,6 @@ async def _run(spec: Spec, control: socket.socket) -> None:
                 await stop.wait()
         finally:
             beating.cancel()
-
-
-def footprint() -> dict[str, int]:
-    """Resident and peak resident memory of this process, in bytes."""
-    fields = dict(
-        line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines()
-    )
-    return {
-        name: int(fields[key].split()[0]) * 1024
-        for name, key in (("rss_bytes", "VmRSS"), ("peak_bytes", "VmHWM"))
-    }
-
-
-def as_error(error: BaseException) -> Any:
-    """Any exception of an engine as a typed error."""
-    from model_host.errors import EngineFailed, SutradharError
-
-    if isinstance(error, SutradharError):
-        return error
-    return EngineFailed(
-        "The engine failed.", why=f"{type(error).__name__}: {error}.", fix="See the worker's log."
-    )
 
 
 def _die_with(parent_pid: int) -> None:

@@ -67,6 +67,25 @@ def test_wrong_usage_is_explained(cli: Cli, args: list[str], said: str) -> None:
     assert "Traceback" not in err
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("empty.wav", b""),
+        ("words.mp4", b"only words, no picture"),
+        ("cut.wav", b"RIFF\xff\xff\xff\xffWAVEfmt "),
+        ("no sound\nनाम.txt", b"text"),
+    ],
+)
+def test_what_is_no_recording_is_refused(
+    cli: Cli, tmp_path: Path, name: str, content: bytes
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    code, out, err = cli("transcribe", name)
+    assert (code, out) == (2, "")
+    assert err.startswith("error: ")
+    assert "Traceback" not in err
+
+
 @pytest.mark.parametrize("args", [["modls"], ["models", "show", "kokoro"], ["pull", "--nope"]])
 def test_with_json_an_error_is_a_problem_on_stderr(cli: Cli, args: list[str]) -> None:
     code, out, err = cli(*args, "--json")

@@ -16,7 +16,7 @@ from benchmarks.evaluation.normalise import contains, tokens
         ("forty two lakh", "42 lakh", "4.2 million", "बयालीस लाख".replace("बयालीस", "42")),
         ("the 16th of August", "16 August", "August 16", "16TH AUGUST"),
         ("27 per cent", "27%", "twenty seven percent"),
-        ("fourteen hundred", "1,400"),
+        ("fourteen hundred", "1,400", "1 ,400"),
         ("बारह दिन", "12 दिन", "१२ दिन"),
         ("सत्रहवीं हज़ार", "सत्रहवीं हजार"),
         ("19.4 kg", "19.4kg", "19.4 kilograms"),

@@ -14,7 +14,8 @@ PLAIN = Place("notes.md", "6,40,000 rupees")
 
 
 def asked(*places: Place, kind: str = "number") -> Question:
-    return Question("t-1", "How much?", kind, "en", ("6.4 lakh",) if places else (), places)
+    answers = ("6.4 lakh",) if places else ()
+    return Question("t-1", "How much?", kind, "en", "plain", answers, places)
 
 
 def cited(source: str = "call", **given: Any) -> dict[str, Any]:
@@ -87,7 +88,12 @@ def test_when_said_wants_the_time(given: dict[str, Any], hit: bool) -> None:
 
 @pytest.mark.parametrize(
     ("hits", "count", "low", "high"),
-    [(0, 10, 0.0, 0.2775), (10, 10, 0.7225, 1.0), (5, 10, 0.2366, 0.7634), (81, 263, 0.2553, 0.3662)],
+    [
+        (0, 10, 0.0, 0.2775),
+        (10, 10, 0.7225, 1.0),
+        (5, 10, 0.2366, 0.7634),
+        (81, 263, 0.2553, 0.3662),
+    ],
 )
 def test_wilson_interval(hits: int, count: int, low: float, high: float) -> None:
     assert wilson(hits, count) == pytest.approx((low, high), abs=1e-4)

@@ -113,3 +113,16 @@ def test_every_mark_is_used_once() -> None:
             r"\{(\w+)\|", "".join(p.read_text("utf-8") for p in folder.glob("*.src"))
         )
         assert len(marks) == len(set(marks)), folder.name
+
+
+def test_the_question_that_a_line_answers_may_be_cited_too() -> None:
+    """Given "How many boats?" and "A hundred and thirty", both intervals are evidence."""
+    world = load_world("b")
+    script = next(s for s in world.scripts if s.source == "tender_press.vtt")
+    before, unit = next(
+        pair
+        for pair in zip(script.units, script.units[1:], strict=False)
+        if any(fact == "path_price" for fact, _ in pair[1].facts)
+    )
+    question = next(q for q in world.questions if q.answers[:1] == ("3.4 crore rupees",))
+    assert {place.start_s for place in question.places} == {before.start_s, unit.start_s}

@@ -65,7 +65,8 @@ def test_fitted_models_know_their_features() -> None:
 
 def test_best_sentence_is_the_one_that_answers() -> None:
     text = f"The meeting opened at ten. {DRAINS} Tea was served."
-    assert best_sentence(analyse("How much was given for drains?"), text) == DRAINS
+    question = analyse("How much was given for drains?")
+    assert best_sentence(question, text, dict.fromkeys(question.terms, 1.0)) == DRAINS
 
 
 @pytest.mark.parametrize(

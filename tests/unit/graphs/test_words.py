@@ -33,6 +33,7 @@ def test_tokens_keep_words_whole(text: str, expected: list[str]) -> None:
         ("It cost Rs. 4.2 lakh. Fine.", ["It cost Rs. 4.2 lakh.", "Fine."]),
         ('"Stop." He said no.', ['"Stop."', "He said no."]),
         ("one line", ["one line"]),
+        ("Helpline\n1916", ["Helpline", "1916"]),
         ("", []),
     ],
 )

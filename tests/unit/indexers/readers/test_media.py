@@ -48,6 +48,14 @@ def test_short_sentences_join_and_pauses_part() -> None:
     assert len(sentences(("and then", 0, 1), ("nothing more", 4, 5))) == 2
 
 
+def test_endless_sentence_is_cut_at_its_longest_pause() -> None:
+    words = [Said(n, n + 0.9, f"w{n}", 0.9, "en") for n in range(7)]
+    words += [Said(n + 0.6, n + 1.0, f"w{n}", 0.9, "en") for n in range(7, 12)]
+    gather = Sentences(10.0)
+    texts = [draft.text for draft in gather.add(words, 0.0) + gather.rest()]
+    assert texts == ["w0 w1 w2 w3 w4 w5 w6", "w7 w8 w9 w10 w11"]
+
+
 def test_abbreviations_and_figures_end_no_sentence() -> None:
     found = sentences(("Dr. Rao paid Rs. 3.5 lakh to Mr. Das.", 0, 6))
     assert [text for text, *_ in found] == ["Dr. Rao paid Rs. 3.5 lakh to Mr. Das."]
