@@ -2,6 +2,7 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 BIN := .venv/bin
+STUDIO_PORT ?= 2024
 CHECKED := $(wildcard api graphs tools indexers model_host samples benchmarks tests)
 
 .PHONY: help setup setup-core test unit lint format demo bench eval studio docs lock clean
@@ -41,7 +42,7 @@ eval: setup ## Score answers, citations and abstention on a generated set
 	@$(BIN)/python -m benchmarks.evaluation
 
 studio: setup ## The graphs in LangGraph Studio's local server
-	@$(BIN)/langgraph dev --no-browser --no-reload --port 2024
+	@LANGGRAPH_CLI_NO_ANALYTICS=1 $(BIN)/langgraph dev --no-browser --no-reload --port $(STUDIO_PORT)
 
 docs: setup ## Write docs/cli.md and the command line's help text
 	@$(BIN)/python -m api.cli.reference

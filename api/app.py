@@ -1,55 +1,56 @@
 """The HTTP application: served on a Unix socket by `sutradhar serve`, mounted by Studio's server.
 
 Long operations answer with lines of JSON (`application/x-ndjson`), one event a line; an error
-after the first line is a line of type `error`.
+after the first line is a line of type `error`. A client that closes the connection cancels its
+operation.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Depends, FastAPI, Request
 from fastapi.encoders import jsonable_encoder
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel
 
 from api.errors import problem
 from api.schemas import Ask, Index
 from api.settings import Settings, load_settings
-from model_host.errors import SutradharError
+from model_host.errors import InvalidInput, SutradharError, Unavailable
 
 if TYPE_CHECKING:
     from api.backend import LocalBackend
 
+log = logging.getLogger("api")
 
-def create_app(
-    settings: Settings | None = None,
-    *,
-    on_ready: Callable[[], None] | None = None,
-    shared: bool = False,
-) -> FastAPI:
-    """The application over its own backend, which lives as long as the application.
 
-    `shared`: its model host serves other processes, too."""
+def create_app(settings: Settings | None = None, *, backend: LocalBackend | None = None) -> FastAPI:
+    """The application over `backend`; without one it opens its own, which lives as long as it."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        if backend is not None:
+            yield
+            return
         from api.backend import open_local
 
-        chosen = settings or await asyncio.to_thread(load_settings)
-        async with open_local(chosen, shared=shared) as backend:
-            app.state.backend = backend
-            if on_ready is not None:
-                on_ready()
+        chosen = await asyncio.to_thread(load_settings) if settings is None else settings
+        async with open_local(chosen) as app.state.backend:
             yield
 
     app = FastAPI(title="Sutradhar", lifespan=lifespan)
+    app.state.backend = backend
+    app.state.running = set()
+    app.state.stopping = False
     app.add_exception_handler(SutradharError, _problem)
+    app.add_exception_handler(RequestValidationError, _invalid)
 
     @app.get("/health")
     async def health() -> dict[str, str]:
@@ -57,13 +58,13 @@ def create_app(
 
     @app.post("/ask")
     async def ask(request: Ask, backend: Backend) -> StreamingResponse:
-        await backend.corpus(request.corpus)
-        return _lines(backend.ask(request))
+        await backend.prepare(request)
+        return _lines(app, backend.ask(request))
 
     @app.post("/index")
     async def index(request: Index, backend: Backend) -> StreamingResponse:
-        await backend.corpus(request.corpus, create=True)
-        return _lines(backend.index(request))
+        await backend.prepare(request)
+        return _lines(app, backend.index(request))
 
     @app.get("/corpora")
     async def corpora(backend: Backend) -> list[dict[str, Any]]:
@@ -80,6 +81,13 @@ def create_app(
     return app
 
 
+def stop(app: FastAPI) -> None:
+    """End the running operations; each tells its client why."""
+    app.state.stopping = True
+    for task in tuple(app.state.running):
+        task.cancel()
+
+
 def _backend(request: Request) -> LocalBackend:
     backend: LocalBackend = request.app.state.backend
     return backend
@@ -88,22 +96,51 @@ def _backend(request: Request) -> LocalBackend:
 Backend = Annotated[Any, Depends(_backend)]
 
 
-def _lines(events: AsyncIterator[BaseModel]) -> StreamingResponse:
+def _lines(app: FastAPI, events: AsyncGenerator[BaseModel, None]) -> StreamingResponse:
     async def body() -> AsyncIterator[str]:
-        async with contextlib.aclosing(events) as stream:  # type: ignore[type-var]
-            try:
+        task = asyncio.current_task()
+        assert task is not None
+        app.state.running.add(task)
+        try:
+            async with aclosing(events) as stream:
                 async for event in stream:
                     yield event.model_dump_json() + "\n"
-            except SutradharError as error:
-                yield json.dumps({"type": "error", **error.to_wire()}) + "\n"
+        except SutradharError as error:
+            yield _error_line(error)
+        except asyncio.CancelledError:
+            if not app.state.stopping:
+                raise
+            task.uncancel()
+            yield _error_line(
+                Unavailable("The server is stopping.", fix="Run the same command again.")
+            )
+        except Exception as error:
+            log.exception("an operation failed")
+            why = f"{type(error).__name__}: {error}."
+            yield _error_line(SutradharError("Something went wrong inside the server.", why=why))
+        finally:
+            app.state.running.discard(task)
 
     return StreamingResponse(body(), media_type="application/x-ndjson")
+
+
+def _error_line(error: SutradharError) -> str:
+    return json.dumps({"type": "error", **error.to_wire()}, default=str) + "\n"
 
 
 async def _problem(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, SutradharError)
     body = jsonable_encoder(problem(error))
     return JSONResponse(body, body["status"], media_type="application/problem+json")
+
+
+async def _invalid(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return await _problem(
+        request, InvalidInput("The request is not valid.", why=f"{where}: {first['msg']}.")
+    )
 
 
 app = create_app()

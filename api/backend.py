@@ -9,12 +9,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
+from api.conversations import Conversations
+from api.requests import check_ask, check_index
 from api.schemas import Answer, Ask, Cited, Index, Indexed, Stage
 from api.settings import Settings
+from api.shelf import Shelf
 
 if TYPE_CHECKING:
     from indexers.corpora import Corpora, Corpus, CorpusInfo, SourceInfo
@@ -24,11 +27,12 @@ Listener = Callable[["Notice"], None]
 
 
 class Backend(Protocol):
-    """Every error is a SutradharError. Closing an iterator early cancels its work."""
+    """Every error is a SutradharError. Closing a generator early cancels its work: iterate inside
+    `contextlib.aclosing`."""
 
-    def ask(self, request: Ask) -> AsyncIterator[Stage | Answer]: ...
+    def ask(self, request: Ask) -> AsyncGenerator[Stage | Answer, None]: ...
 
-    def index(self, request: Index) -> AsyncIterator[Indexed]: ...
+    def index(self, request: Index) -> AsyncGenerator[Indexed, None]: ...
 
     async def corpora(self) -> list[CorpusInfo]: ...
 
@@ -44,27 +48,30 @@ class LocalBackend:
         self.settings = settings
         self.client = client
         self._corpora = corpora
-        self._open: dict[str, tuple[Corpus, AsyncExitStack]] = {}
-        self._opening = asyncio.Lock()
-        self._checkpoints = AsyncExitStack()
-        self._saver: Any = None
+        self._shelf = Shelf(corpora)
+        self._conversations = Conversations(settings.home / "conversations.sqlite")
 
     async def aclose(self) -> None:
-        for _, stack in self._open.values():
-            await stack.aclose()
-        self._open.clear()
-        await self._checkpoints.aclose()
+        async with contextlib.AsyncExitStack() as stack:
+            stack.push_async_callback(self._conversations.aclose)
+            stack.push_async_callback(self._shelf.aclose)
 
     async def corpus(self, name: str, *, create: bool = False) -> Corpus:
         """The open corpus; kept open until this backend closes."""
-        async with self._opening:
-            if name not in self._open:
-                stack = AsyncExitStack()
-                corpus = await stack.enter_async_context(self._corpora.open(name, create=create))
-                self._open[name] = (corpus, stack)
-            return self._open[name][0]
+        return await self._shelf.get(name, create=create)
 
-    async def ask(self, request: Ask) -> AsyncIterator[Stage | Answer]:
+    async def prepare(self, request: Ask | Index) -> str | None:
+        """Raises what is wrong with the request, or with its corpus; no model is loaded. Gives the
+        card that has the wanted voice."""
+        if isinstance(request, Index):
+            await asyncio.to_thread(check_index, request, self.client)
+            await self.corpus(request.corpus, create=True)
+            return None
+        speaker = await asyncio.to_thread(check_ask, request, self.client)
+        await self.corpus(request.corpus)
+        return speaker
+
+    async def ask(self, request: Ask) -> AsyncGenerator[Stage | Answer, None]:
         from langchain_core.messages import HumanMessage
 
         from graphs.conversation.context import Context
@@ -72,12 +79,11 @@ class LocalBackend:
         from graphs.conversation.state import InputState
 
         began = time.perf_counter()
-        await self.corpus(request.corpus)  # a missing or busy corpus is said before models load
-        graph = build_graph().compile(checkpointer=await self._saver_for(request.thread))
         context = Context(
             corpus=request.corpus,
             language=request.language,
             voice=request.voice,
+            speech_model=await self.prepare(request),
             chat_model=request.model,
             draft=request.draft,
         )
@@ -89,17 +95,24 @@ class LocalBackend:
         }
         config: Any = {"configurable": {"thread_id": request.thread}} if request.thread else {}
         turn: dict[str, Any] = {}
-        async for path, mode, data in graph.astream(
-            asked,
-            config,
-            context=context,
-            stream_mode=["tasks", "values"],
-            subgraphs=True,
+        async with (
+            self._shelf.using(request.corpus),
+            self._conversations.turn(request.thread) as saver,
         ):
-            if mode == "tasks" and "input" in data:
-                yield Stage(name=data["name"])
-            elif mode == "values" and not path:
-                turn = data.get("turn", turn)
+            graph = build_graph().compile(checkpointer=saver)
+            steps: Any = graph.astream(
+                asked,
+                config,
+                context=context,
+                stream_mode=["tasks", "values"],
+                subgraphs=True,
+            )
+            async with contextlib.aclosing(steps):  # leaving early ends the graph's tasks
+                async for path, mode, data in steps:
+                    if mode == "tasks" and "input" in data:
+                        yield Stage(name=data["name"])
+                    elif mode == "values" and not path:
+                        turn = data.get("turn", turn)
         yield Answer(
             question=turn["question"],
             answer=turn["answer"],
@@ -112,19 +125,28 @@ class LocalBackend:
             thread=request.thread,
         )
 
-    async def index(self, request: Index) -> AsyncIterator[Indexed]:
+    async def index(self, request: Index) -> AsyncGenerator[Indexed, None]:
+        from indexers.corpus import printable
         from indexers.ingest import ingest
 
-        corpus = await self.corpus(request.corpus, create=True)
-        async with contextlib.aclosing(
-            ingest(
-                corpus, request.paths, self.client, name=request.name, language=request.language
-            )
-        ) as events:
+        await self.prepare(request)
+        async with (
+            self._shelf.using(request.corpus, changing=True) as corpus,
+            contextlib.aclosing(
+                ingest(
+                    corpus,
+                    request.paths,
+                    self.client,
+                    name=request.name,
+                    language=request.language,
+                )
+            ) as events,
+        ):
             async for event in events:
                 yield Indexed(
                     source=event.source,
                     state=event.state,
+                    path=printable(str(event.path)) if event.path else None,
                     done=event.done,
                     total=event.total,
                     unit=event.unit,
@@ -138,32 +160,15 @@ class LocalBackend:
         return await asyncio.to_thread(self._corpora.list)
 
     async def sources(self, corpus: str) -> list[SourceInfo]:
-        return await (await self.corpus(corpus)).sources()
+        async with self._shelf.using(corpus) as opened:
+            return await opened.sources()
 
     async def remove(self, corpus: str, source: str | None = None) -> None:
-        if source is not None:
-            await (await self.corpus(corpus)).remove_source(source)
+        if source is None:
+            await self._shelf.remove(corpus)
             return
-        async with self._opening:
-            held = self._open.pop(corpus, None)
-            if held:
-                await held[1].aclose()
-            await self._corpora.remove(corpus)
-
-    async def _saver_for(self, thread: str | None) -> Any:
-        """The SQLite checkpointer, opened on the first turn of a named conversation."""
-        if thread is None:
-            return None
-        if self._saver is None:
-            from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
-
-            home = self.settings.home
-            await asyncio.to_thread(home.mkdir, parents=True, exist_ok=True)
-            database = str(home / "conversations.sqlite")
-            self._saver = await self._checkpoints.enter_async_context(
-                AsyncSqliteSaver.from_conn_string(database)
-            )
-        return self._saver
+        async with self._shelf.using(corpus) as opened:
+            await opened.remove_source(source)
 
 
 @asynccontextmanager

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+import os
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, aclosing
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
 async def connect(settings: Settings, stack: AsyncExitStack) -> RemoteBackend | None:
     """A backend over the server's socket, or None when no server answers there."""
-    if not settings.api_socket.exists():
+    if not _exists(settings.api_socket):
         return None
     import httpx
 
@@ -43,14 +45,15 @@ class RemoteBackend:
     def __init__(self, client: httpx.AsyncClient) -> None:
         self._client = client
 
-    async def ask(self, request: Ask) -> AsyncIterator[Stage | Answer]:
-        async for line in self._lines("/ask", request):
-            yield (Answer if line["type"] == "answer" else Stage).model_validate(line)
+    async def ask(self, request: Ask) -> AsyncGenerator[Stage | Answer, None]:
+        async with aclosing(self._lines("/ask", request)) as lines:
+            async for line in lines:
+                yield (Answer if line["type"] == "answer" else Stage).model_validate(line)
 
-    async def index(self, request: Index) -> AsyncIterator[Indexed]:
-    
-        async for line in self._lines("/index", request):
-            yield Indexed.model_validate(line)
+    async def index(self, request: Index) -> AsyncGenerator[Indexed, None]:
+        async with aclosing(self._lines("/index", request)) as lines:
+            async for line in lines:
+                yield Indexed.model_validate(line)
 
     async def corpora(self) -> list[CorpusInfo]:
         from indexers.corpora import CorpusInfo
@@ -72,33 +75,39 @@ class RemoteBackend:
 
         try:
             response = await self._client.request(method, path, params=params)
-        except httpx.HTTPError as error:
+            if response.is_error:
+                raise _problem(response.content)
+            return json.loads(response.content) if response.content else None
+        except (httpx.HTTPError, ValueError) as error:
             raise _gone(error) from error
-        body = response.json() if response.content else None
-        if response.is_error:
-            raise _problem(body or {})
-        return body
 
-    async def _lines(self, path: str, request: BaseModel) -> AsyncIterator[dict[str, Any]]:
+    async def _lines(self, path: str, request: BaseModel) -> AsyncGenerator[dict[str, Any], None]:
         import httpx
 
+        # ASCII, so that file names which are not UTF-8 get through.
+        body = json.dumps(request.model_dump(mode="json")).encode("ascii")
+        headers = {"content-type": "application/json"}
         try:
-            async with self._client.stream(
-                "POST", path, json=request.model_dump(mode="json")
-            ) as response:
+            async with self._client.stream("POST", path, content=body, headers=headers) as response:
                 if response.is_error:
-                    raise _problem(json.loads(await response.aread()))
-                async for text in response.aiter_lines():
-                    line = json.loads(text)
-                    if line["type"] == "error":
-                        raise SutradharError.from_wire(line)
-                    yield line
-        except httpx.HTTPError as error:
+                    raise _problem(await response.aread())
+                async with aclosing(response.aiter_lines()) as lines:  # type: ignore[type-var]
+                    async for text in lines:
+                        line = json.loads(text)
+                        if line["type"] == "error":
+                            raise SutradharError.from_wire(line)
+                        yield line
+        except (httpx.HTTPError, ValueError) as error:
             raise _gone(error) from error
 
 
-def _problem(body: dict[str, Any]) -> SutradharError:
-    """A JSON problem of the server as the error it was."""
+def _exists(path: Path) -> bool:
+    return os.path.exists(path)  # False for a path that is too long, too
+
+
+def _problem(content: bytes) -> SutradharError:
+    """A JSON problem of the server as the error it was. Raises ValueError."""
+    body = json.loads(content)
     return SutradharError.from_wire({**body, "detail": body.get("data", {})})
 
 

@@ -28,9 +28,11 @@ class Ask(_Schema):
     @model_validator(mode="after")
     def _one_question(self) -> Ask:
         if (self.question is None) == (self.audio is None):
-            raise ValueError("ask with a question or with audio, and not with both")
+            raise ValueError("give a question in words, or one in a recording")
         if self.question is not None and not self.question.strip():
             raise ValueError("the question is empty")
+        if self.thread is not None and not self.thread.strip():
+            raise ValueError("the name of the conversation is empty")
         return self
 
 
@@ -62,7 +64,7 @@ class Answer(_Schema):
 
     def public(self) -> dict[str, Any]:
         """The object that `sutradhar ask --json` prints."""
-        return self.model_dump(mode="json", exclude={"type"}, exclude_none=False)
+        return self.model_dump(mode="json", exclude={"type"})
 
 
 class Stage(_Schema):
@@ -87,6 +89,7 @@ class Indexed(_Schema):
     type: Literal["indexed"] = "indexed"
     source: str
     state: str
+    path: str | None = None
     done: float = 0.0
     total: float | None = None
     unit: str = ""
@@ -94,3 +97,8 @@ class Indexed(_Schema):
     eta_s: float | None = None  # of the whole run
     error: dict[str, Any] | None = None
     note: str = ""
+
+    def public(self) -> dict[str, Any]:
+        """How a source ended, as `sutradhar index --json` lists it."""
+        fields = {"source", "state", "path", "moments", "error", "note"}
+        return self.model_dump(mode="json", include=fields)

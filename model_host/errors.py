@@ -32,8 +32,10 @@ from collections.abc import Iterable
 from typing import Any, ClassVar
 
 
-class SutradharError(Exception):
-    """What happened, why, and what to do next, each one sentence."""
+class SutradharError(RuntimeError):
+    """What happened, why, and what to do next, each one sentence.
+
+    A RuntimeError: LangGraph's server hides the message of what is no built-in kind."""
 
     code: ClassVar[str] = "internal"
     _by_code: ClassVar[dict[str, type[SutradharError]]] = {}

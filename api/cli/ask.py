@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from api.cli.output import Output
+from api.cli.output import Bars, Output, printable
 from api.cli.run import Run
 
 if TYPE_CHECKING:
-    from api.schemas import Answer
+    from api.schemas import Answer, Stage
+
+S = TypeVar("S")
 
 
 async def command(
@@ -39,68 +42,66 @@ async def command(
     """Ask a corpus; answers cite source and second, or abstain.
 
     An answer is made of what the sources say; where nothing supports one, it says so."""
-    from pydantic import ValidationError
-
     from api.backend import open_backend
     from api.schemas import Ask
-    from model_host.errors import InvalidInput
 
-    try:
-        asked = Ask(
-            question=question,
-            audio=readable(audio) if audio else None,
-            corpus=corpus,
-            speak=speak.absolute() if speak else None,
-            thread=thread,
-            language=language,
-            voice=voice,
-            model=model,
-            draft=False if quotes else None,
-        )
-    except ValidationError as error:
-        reason = str(error.errors()[0]["msg"]).removeprefix("Value error, ")
-        raise InvalidInput(
-            "This cannot be asked.", why=f"{reason[:1].upper()}{reason[1:]}."
-        ) from None
+    asked = checked(
+        Ask,
+        question=question,
+        audio=audio.absolute() if audio else None,
+        corpus=corpus,
+        speak=speak.absolute() if speak else None,
+        thread=thread,
+        language=language,
+        voice=voice,
+        model=model,
+        draft=False if quotes else None,
+    )
     with run.out.bars() as bars:
         async with open_backend(run.settings, on_notice=run.show(bars)) as backend:
-            answer = await last_answer(backend.ask(asked), run.out)
+            answer = await last_answer(backend.ask(asked), bars)
     run.out.result(answer.public())
     show(answer, run.out)
 
 
-async def last_answer(events: object, out: Output) -> Answer:
-    """Follow a question to its answer; stages show as they begin."""
-    from collections.abc import AsyncIterator
+def checked(schema: type[S], **values: Any) -> S:
+    """The request; raises InvalidInput when it makes no sense."""
+    from pydantic import ValidationError
 
-    from api.schemas import Stage
-
-    assert isinstance(events, AsyncIterator)
-    found: Answer | None = None
-    with out.bars() as bars:
-        async for event in events:
-            if isinstance(event, Stage):
-                bars.update(event.name, 0, None)
-            else:
-                found = event
-    assert found is not None
-    return found
-
-
-def readable(path: Path) -> Path:
-    """The absolute path of a file that can be read; InvalidInput otherwise."""
     from model_host.errors import InvalidInput
 
-    if not path.is_file():
-        raise InvalidInput(f"There is no file {path}.", fix="Check the name.")
-    return path.absolute()
+    try:
+        return schema(**values)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        reason = str(first["msg"]).removeprefix("Value error, ")
+        where = ".".join(map(str, first["loc"]))
+        raise InvalidInput(
+            "This cannot be asked.",
+            why=f"{where}: {reason}." if where else f"{reason[:1].upper()}{reason[1:]}.",
+        ) from None
+
+
+async def last_answer(events: AsyncGenerator[Stage | Answer, None], bars: Bars) -> Answer:
+    """Follow a question to its answer; stages show as they begin."""
+    from contextlib import aclosing
+
+    from api.schemas import Answer
+    from model_host.errors import Unavailable
+
+    async with aclosing(events) as stream:
+        async for event in stream:
+            if isinstance(event, Answer):
+                return event
+            bars.update(event.name, 0, None)
+    raise Unavailable("The question got no answer.", fix="Ask again.")
 
 
 def show(answer: Answer, out: Output) -> None:
     """The answer and what it rests on, for a person."""
     from graphs.recall.prompts import clock
 
-    out.text(answer.answer)
+    out.text(printable(answer.answer))
     for cited in answer.citations:
         if cited.start_s is not None:
             end = f"-{clock(cited.end_s)}" if cited.end_s is not None else ""
@@ -109,6 +110,6 @@ def show(answer: Answer, out: Output) -> None:
             where = f"{cited.source} page {cited.page}"
         else:
             where = cited.source
-        out.text(f"  [{where}] ({cited.modality}) {cited.quote}")
+        out.text(printable(f"  [{where}] ({cited.modality}) {' '.join(cited.quote.split())}"))
     if answer.speech:
         out.text(f"  spoken: {answer.speech}")

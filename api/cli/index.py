@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from api.cli.output import Bars
+from api.cli.output import printable
 from api.cli.run import Run
+from model_host.errors import InvalidInput, SutradharError
 
 if TYPE_CHECKING:
     from api.schemas import Indexed
@@ -30,47 +32,63 @@ async def command(
     """Index recordings, videos and documents into a corpus.
 
     What is there already is left alone, what changed is read again, and what was deleted from an
-    indexed folder is removed. An interrupted run goes on where it stopped."""
-    from api.backend import open_backend
-    from api.schemas import Index
-    from model_host.errors import InvalidInput, SutradharError
+    indexed folder is removed. An interrupted run goes on where it stopped.
 
-    missing = next((path for path in paths if not path.exists()), None)
-    if missing is not None:
-        raise InvalidInput(f"There is nothing at {missing}.", fix="Check the path.")
-    request = Index(
+    When some sources cannot be indexed the others are, all are listed, and the exit code is that of
+    the first error."""
+    from contextlib import aclosing
+
+    from api.backend import open_backend
+    from api.cli.ask import checked
+    from api.schemas import Index
+
+    request = checked(
+        Index,
         corpus=corpus,
-        paths=tuple(path.absolute() for path in paths),
+        paths=_given(paths),
         name=as_,
         language=language,
     )
-    last: dict[str, Indexed] = {}
+    last: dict[tuple[str, str | None], Indexed] = {}
     with run.out.bars() as bars:
-        async with open_backend(run.settings, on_notice=run.show(bars)) as backend:
-            async for event in backend.index(request):
-                last[event.source] = event
-                _progress(bars, event)
-    run.out.result({"corpus": corpus, "sources": [last[name] for name in sorted(last)]})
+        async with (
+            open_backend(run.settings, on_notice=run.show(bars)) as backend,
+            aclosing(backend.index(request)) as events,
+        ):
+            async for event in events:
+                last[event.source, event.path] = event
+                if event.state in ("reading", "embedding"):
+                    what = f"{event.state} {event.source}"
+                    bars.update(what, event.done, event.total, unit=event.unit)
+    ended = [last[key] for key in sorted(last, key=lambda key: (key[0], key[1] or ""))]
+    run.out.result({"corpus": corpus, "sources": [event.public() for event in ended]})
     run.out.table(
-        ("source", "state", "moments", "error"),
-        [(e.source, e.state, e.moments, _first_line(e)) for e in last.values()],
+        ("source", "state", "moments", "note"),
+        [(e.source, e.state, e.moments, _what(e) or e.note) for e in ended],
     )
-    failed = [event for event in last.values() if event.state == "failed" and event.error]
-    if failed and len(failed) == len(last):
-        raise SutradharError.from_wire(failed[0].error or {})
+    if not any(event.state != "skipped" for event in ended):
+        run.out.note("No file was found that can be indexed.")
+    failed = [event for event in ended if event.error]
     if failed:
-        raise InvalidInput(
-            f"{len(failed)} of {len(last)} sources could not be indexed.",
-            why="; ".join(_first_line(event) for event in failed[:3]),
-            fix="The others are in the corpus. Mend these files and run the command again.",
-        )
+        raise _failure(failed, len(ended))
 
 
-def _progress(bars: Bars, event: Indexed) -> None:
-    what = f"{event.state} {event.source}"
-    if event.state in ("reading", "embedding"):
-        bars.update(what, event.done, event.total, unit=event.unit)
+def _given(paths: list[Path]) -> tuple[Path, ...]:
+    missing = next((path for path in paths if not os.path.exists(path)), None)
+    if missing is not None:
+        raise InvalidInput(f"There is nothing at {printable(str(missing))}.", fix="Check the path.")
+    return tuple(path.absolute() for path in paths)
 
 
-def _first_line(event: Indexed) -> str:
+def _failure(failed: list[Indexed], total: int) -> SutradharError:
+    """One error for them all, of the first one's class."""
+    first = dict(failed[0].error or {})
+    if total > 1:
+        first["why"] = "; ".join(f"{e.source}: {_what(e)}" for e in failed[:3])
+        first["what"] = f"{len(failed)} of {total} sources could not be indexed."
+        first["fix"] = "The others are in the corpus. Mend these and run the command again."
+    return SutradharError.from_wire(first)
+
+
+def _what(event: Indexed) -> str:
     return str(event.error["what"]) if event.error else ""

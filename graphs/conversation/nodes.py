@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage
 from langgraph.runtime import Runtime
 
 from graphs.conversation.context import Context
-from graphs.conversation.prompts import NOT_HEARD, is_small_talk, refers_back, small_talk_reply
+from graphs.conversation.prompts import (
+    NOT_ASKED,
+    NOT_HEARD,
+    alone,
+    is_small_talk,
+    refers_back,
+    small_talk_reply,
+    with_topic,
+)
 from graphs.conversation.state import State, Turn
+from graphs.grounding.evidence import match
 from graphs.grounding.question import analyse
+from graphs.grounding.words import content_stems
 from graphs.recall.context import Context as RecallContext
 from graphs.recall.graph import graph as recall_graph
 from graphs.recall.state import InputState as RecallInput
+from graphs.recall.state import OutputState as Recalled
 from graphs.services import services
 from tools.synthesize import synthesize
 from tools.transcribe import transcribe
@@ -38,7 +49,8 @@ async def listen(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
         models={"transcribe": heard.model},
         timings_s={"transcribe": time.perf_counter() - began},
     )
-    return {"turn": turn, "audio": None, "messages": [HumanMessage(heard.text)]}
+    said = [HumanMessage(heard.text)] if heard.text.strip() else []
+    return {"turn": turn, "audio": None, "messages": said}
 
 
 async def decide(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
@@ -47,9 +59,8 @@ async def decide(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     question = turn["question"]
     search = question
     if refers_back(question):
-        earlier = [m for m in state["messages"] if isinstance(m, HumanMessage)][:-1]
-        if earlier:
-            search = f"{earlier[-1].text} {question}"
+        asked = [m.text for m in state["messages"] if isinstance(m, HumanMessage)]
+        search = with_topic(question, [q for q in asked[-2::-1] if not is_small_talk(q)])
     needs = bool(question.strip()) and not is_small_talk(question)
     return {"turn": Turn(**{**turn, "search": search, "needs_evidence": needs})}
 
@@ -60,16 +71,28 @@ def route(state: State) -> str:
 
 
 async def recall(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
-    """Answer from the corpus, through the recall graph."""
+    """Answer from the corpus, through the recall graph.
+
+    A follow-up is looked for together with what it refers to, then by itself."""
     context = runtime.context or Context()
     turn = state["turn"]
-    asked: RecallInput = {
-        "question": turn.get("search") or turn["question"],
-        "corpus": state.get("corpus") or context.corpus,
-        "language": _answer_language(turn),
-    }
-    inner = RecallContext.model_validate(context.model_dump(include=set(RecallContext.model_fields)))
-    result = await recall_graph.ainvoke(asked, context=inner)
+    question, search = turn["question"], turn["search"]
+    inner = RecallContext.model_validate(
+        context.model_dump(include=set(RecallContext.model_fields))
+    )
+
+    async def ask(text: str) -> Recalled:
+        asked: RecallInput = {
+            "question": text,
+            "corpus": state.get("corpus") or context.corpus,
+            "language": _answer_language(turn),
+        }
+        answer: Any = await recall_graph.ainvoke(asked, context=inner)
+        return cast(Recalled, answer)
+
+    result = await ask(search)
+    if search != question and not _follows_up(question, search, result):
+        result = await ask(alone(question))
     return _answered(
         turn,
         answer=result["answer"],
@@ -91,7 +114,8 @@ async def reply(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     if turn["question"].strip():
         text = small_talk_reply(language, corpus)
     else:
-        text = NOT_HEARD.get(language, NOT_HEARD["en"])
+        silence = NOT_HEARD if "transcribe" in turn.get("models", {}) else NOT_ASKED
+        text = silence.get(language, silence["en"])
     return _answered(
         turn,
         answer=text,
@@ -132,6 +156,15 @@ async def speak(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     models = {**turn["models"], "synthesize": speech.model}
     spoken = Turn(**{**turn, "timings_s": timings, "models": models, "speech": target})
     return {"turn": spoken, "speak_to": None}
+
+
+def _follows_up(question: str, search: str, result: Recalled) -> bool:
+    """False when the answer is about the earlier question alone: a word that is new in this one
+    must stand in the evidence, unless it has none ("and when was that?")."""
+    new = set(analyse(question).terms) & set(analyse(search).terms)
+    quoted = content_stems(" ".join(citation["quote"] for citation in result["citations"]))
+    held = any(match(term, quoted) > 0 for term in new)
+    return held if new else not result["abstained"]
 
 
 def _answered(turn: Turn, **answer: Any) -> dict[str, Any]:

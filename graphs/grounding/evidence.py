@@ -191,7 +191,7 @@ def holds_kind(question: Question, text: str) -> float:
     """1 when the text holds something of the kind asked for that the question did not say."""
     said = question.quantities
     has = quantities(text)
-    fresh_numbers = has.numbers - said.numbers
+    fresh_numbers = has.numbers - said.numbers - {1.0}  # "one report", "एक रिपोर्ट": an article
     if question.wants == "anything":
         return 0.5
     if question.wants == "money":
@@ -251,14 +251,13 @@ def best_sentence(question: Question, text: str, weights: dict[str, float]) -> s
     parts = sentences(text)
     if len(parts) <= 1:
         return text.strip()
-    return max(
-        parts,
-        key=lambda part: (
-            coverage(question, part, weights)
-            + 0.6 * holds_kind(question, part)
-            - 0.5 * _asks(part)
-        ),
-    )
+
+    def worth(part: str) -> float:
+        head = match(question.head, content_stems(part)) if question.head else 0.0
+        kind = holds_kind(question, part)
+        return coverage(question, part, weights) + 0.6 * kind + 0.5 * head - 0.5 * _asks(part)
+
+    return max(parts, key=worth)
 
 
 def main_script(text: str) -> str:

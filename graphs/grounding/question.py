@@ -21,7 +21,7 @@ _WANTS: tuple[tuple[Wants, str], ...] = (
     ("duration", r"\bhow long\b|\bhow many (?:seconds|minutes|hours|days|weeks|months|years)\b|"
                  r"कितन\S* (?:समय|देर|दिन|घंट|मिनट|महीन|साल|वर्ष)|kitn\w* (?:din|ghante|der)"),
     ("number", r"\bhow (?:many|much|far|tall|old|often|big|large|wide|deep|high|heavy|fast)\b|"
-               r"\bwhat (?:number|percentage|percent|share|fraction|age)\b|\bnumber of\b|कितन|कितने|kitn"),
+               r"\bwhat (?:percentage|percent|share|fraction|age)\b|\bnumbers?\b|कितन|नंबर|kitn"),
     ("time", r"\bwhen\b|\bwhat (?:time|date|day|month|year)\b|\bwhich (?:date|day|month|year)\b|"
              r"\b(?:by|from|until|till|at) (?:what|which) (?:time|date|day)\b|\bdeadline\b|"
              r"कब|किस (?:दिन|तारीख|समय|महीने|साल|वर्ष)|कितने बजे|\bkab\b"),

@@ -41,6 +41,7 @@ PORTION_S = 300.0
 _CUT_WITHIN_S = 20.0  # of a portion's end, the quietest place
 _BLOCK_S = 20.0
 _PAUSE_S = 1.5  # of silence end a sentence, whatever its punctuation
+_GAP = re.compile(r" (?=[,.:%]\d|[,.;:!?%।])")
 _SHORT_S = 1.0  # a shorter sentence ("Yes.") joins its neighbour
 _LOUD = 1e-4  # below, a whole portion is digital silence
 _SURE, _HEARD = 0.6, 0.3  # of words; below, a stretch of speech is heard again
@@ -253,7 +254,8 @@ class Sentences:
         words, self._words = self._words[:count], self._words[len(self._words[:count]) :]
         if not words:
             return
-        text = " ".join(word.text for word in words)
+        # The model splits "90,000" into words; what starts with a mark belongs to the one before.
+        text = _GAP.sub("", " ".join(word.text for word in words))
         if not any(char.isalnum() for char in text):
             return
         self._ready.append(

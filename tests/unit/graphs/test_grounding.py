@@ -69,6 +69,19 @@ def test_best_sentence_is_the_one_that_answers() -> None:
     assert best_sentence(question, text, dict.fromkeys(question.terms, 1.0)) == DRAINS
 
 
+def test_best_line_of_a_slide_is_the_one_asked_about() -> None:
+    slide = "Drinking water\nComplaints in June: 87\nSolved: 61\nHelpline 1916"
+    question = analyse("Which helpline number is on the slide about drinking water?")
+    assert question.wants == "number"
+    assert best_sentence(question, slide, dict.fromkeys(question.terms, 1.0)) == "Helpline 1916"
+
+
+def test_best_hindi_sentence_is_not_the_title() -> None:
+    text = "नीलकंठ बावड़ी का पुनरुद्धार: एक रिपोर्ट\nवार्ड 14।\nबावड़ी में पाँच मंज़िलें और 164 सीढ़ियाँ हैं।"
+    question = analyse("नीलकंठ बावड़ी में कितनी सीढ़ियाँ हैं?")
+    assert "164" in best_sentence(question, text, dict.fromkeys(question.terms, 1.0))
+
+
 @pytest.mark.parametrize(
     ("sentence", "reason"),
     [
