@@ -9,10 +9,14 @@ import os
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from api.settings import Settings
 from indexers.lock import disk_error
 from model_host.errors import Busy, InvalidInput
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 _PATH_BYTES = 107  # the kernel's limit
 _GRACE_S = 5
@@ -20,10 +24,20 @@ _GRACE_S = 5
 
 async def serve(settings: Settings, on_ready: Callable[[], None]) -> None:
     """Serve until cancelled. Raises Busy when another server runs for this data home."""
+    from api.app import create_app
+    from api.backend import open_local
+
+    with alone(settings.api_socket):
+        async with open_local(settings, shared=True) as backend:
+            with listening(settings.api_socket) as listener:
+                await run(create_app(backend=backend), listener, on_ready)
+
+
+async def run(app: FastAPI, listener: socket.socket, on_ready: Callable[[], None]) -> None:
+    """Serve an application until cancelled; running operations then end and say why."""
     import uvicorn
 
-    from api.app import create_app, stop
-    from api.backend import open_local
+    from api.app import stop
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -34,22 +48,17 @@ async def serve(settings: Settings, on_ready: Callable[[], None]) -> None:
         def capture_signals(self) -> Iterator[None]:
             yield  # signals cancel our task
 
-    with alone(settings.api_socket):
-        async with open_local(settings, shared=True) as backend:
-            app = create_app(backend=backend)
-            config = uvicorn.Config(
-                app, log_level="warning", timeout_graceful_shutdown=_GRACE_S, lifespan="off"
-            )
-            server = Server(config)
-            with listening(settings.api_socket) as listener:
-                serving = asyncio.create_task(server.serve([listener]))
-                try:
-                    await asyncio.shield(serving)
-                except asyncio.CancelledError:
-                    server.should_exit = True
-                    stop(app)
-                    await serving
-                    raise
+    server = Server(
+        uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=_GRACE_S, lifespan="off")
+    )
+    serving = asyncio.create_task(server.serve([listener]))
+    try:
+        await asyncio.shield(serving)
+    except asyncio.CancelledError:
+        server.should_exit = True
+        stop(app)
+        await serving
+        raise
 
 
 @contextlib.contextmanager

@@ -171,7 +171,7 @@ async def _child(what: str, path: Path) -> AsyncIterator[None]:
         assert await process.stdout.readline() == b"ready\n"
         yield
     finally:
-        await process.communicate()  # closes its input
+        await process.communicate(b"")  # closes its input
 
 
 async def serve(what: str, path: Path) -> None:

@@ -26,7 +26,9 @@ from api.settings import load_settings
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 QUESTION = SAMPLES / "questions" / "drain_budget.wav"
-NOTES = "The storm drain in Temple Road costs forty two lakh rupees. The money was approved in July."
+NOTES = (
+    "The storm drain in Temple Road costs forty two lakh rupees. The money was approved in July."
+)
 
 
 def peak_bytes(pid: int) -> int:

@@ -104,7 +104,7 @@ class Call:
             async with asyncio.timeout(None if silent else self._lease.stall_s) as self._patience:
                 frame, size = await self.guard(self._read())
         except TimeoutError:
-            raise self._hung() from None
+            raise self._failure or self._hung() from None
         self._bytes += size
         try:
             if frame.type == "result":
@@ -150,6 +150,13 @@ class Call:
             with contextlib.suppress(RuntimeError):  # nobody is reading just now
                 now = asyncio.get_running_loop().time()
                 self._patience.reschedule(now + self._lease.stall_s)
+
+    def abort(self, error: SutradharError) -> None:
+        """Whoever iterates gets this error now."""
+        self._failure = error
+        if self._patience is not None:
+            with contextlib.suppress(RuntimeError):  # nobody is reading just now
+                self._patience.reschedule(asyncio.get_running_loop().time())
 
     async def _send(self, frame: bytes) -> None:
         assert self._socket is not None
@@ -202,6 +209,7 @@ class Client:
         self._host = host
         self._notify = notify
         self._sessions: dict[str, aiohttp.ClientSession] = {}
+        self._calls: set[Call] = set()
 
     def speaks(self, task: str, language: str | None, *, model: str | None = None) -> bool:
         """True when some card would serve this task in this language."""
@@ -275,6 +283,9 @@ class Client:
         await self._host.unload(card_id)
 
     async def aclose(self) -> None:
+        """Calls that still run fail with Unavailable."""
+        for call in self._calls:
+            call.abort(Unavailable("The client was closed during a call."))
         for session in self._sessions.values():
             await session.close()
         self._sessions.clear()
@@ -288,9 +299,11 @@ class Client:
         )
         lease = await self._host.lease(wanted, self._notify)
         call = Call(self._host, lease, request.result)
+        self._calls.add(call)
         try:
             yield call, await self._session(lease.socket_path)
         finally:
+            self._calls.discard(call)
             self._host.release(lease.id, hung=call.broken)
 
     async def _session(self, path: str) -> aiohttp.ClientSession:

@@ -8,7 +8,6 @@ pulled nor indexed again.
 
 from __future__ import annotations
 
-import asyncio
 import importlib.util
 import json
 import shutil
@@ -17,18 +16,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from api.backend import open_local
+from api.cli.output import Bars, Output
+from api.schemas import Answer, Ask, Index, Stage
+from api.settings import load_settings
+from graphs.recall.prompts import clock
+from model_host.client import Notice
+from model_host.errors import SutradharError
+from samples.timeline import draw
+
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))  # run as a script, from any folder
-
-from api.backend import open_local  # noqa: E402
-from api.cli.output import Bars, Output  # noqa: E402
-from api.schemas import Answer, Ask, Index, Stage  # noqa: E402
-from api.settings import load_settings  # noqa: E402
-from graphs.recall.prompts import clock  # noqa: E402
-from model_host.client import Notice  # noqa: E402
-from model_host.errors import SutradharError  # noqa: E402
-from samples.timeline import draw  # noqa: E402
-
 SAMPLES = ROOT / "samples"
 DEMO = ROOT / "demo"
 OUT = DEMO / "out"

@@ -35,10 +35,11 @@ from tools.transcribe import transcribe
 async def listen(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     """Hear the question if it was spoken, else take the last message."""
     context = runtime.context or Context()
-    audio = state.get("audio")
+    audio, speak_to = state.get("audio"), state.get("speak_to")
     if not audio:
         question = _last_human(state["messages"])
-        return {"turn": Turn(question=question, language=context.language, timings_s={})}
+        turn = Turn(question=question, language=context.language, speak_to=speak_to, timings_s={})
+        return {"turn": turn}
     began = time.perf_counter()
     heard = await transcribe(
         services().client, Path(audio), language=context.language, model=context.transcribe_model
@@ -46,11 +47,12 @@ async def listen(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     turn = Turn(
         question=heard.text,
         language=context.language or heard.language,
+        speak_to=speak_to,
         models={"transcribe": heard.model},
         timings_s={"transcribe": time.perf_counter() - began},
     )
     said = [HumanMessage(heard.text)] if heard.text.strip() else []
-    return {"turn": turn, "audio": None, "messages": said}
+    return {"turn": turn, "messages": said}
 
 
 async def decide(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
@@ -130,14 +132,14 @@ async def reply(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
 
 def wants_speech(state: State) -> str:
     """`speak` when the answer is to be heard, else the end."""
-    return "speak" if state.get("speak_to") else "end"
+    return "speak" if state["turn"].get("speak_to") else "end"
 
 
 async def speak(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     """Say the answer into the file that was asked for."""
     context = runtime.context or Context()
     turn = state["turn"]
-    target = state.get("speak_to")
+    target = turn.get("speak_to")
     assert target is not None
     began = time.perf_counter()
     speech = await synthesize(
@@ -155,7 +157,7 @@ async def speak(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     }
     models = {**turn["models"], "synthesize": speech.model}
     spoken = Turn(**{**turn, "timings_s": timings, "models": models, "speech": target})
-    return {"turn": spoken, "speak_to": None}
+    return {"turn": spoken}
 
 
 def _follows_up(question: str, search: str, result: Recalled) -> bool:

@@ -1,10 +1,15 @@
-"""The state of a conversation. What belongs to one turn stands in `turn`, made anew each time."""
+"""The state of a conversation. What belongs to one turn stands in `turn`, made anew each time.
+
+`audio` and `speak_to` are ephemeral: the first node alone sees them. A turn that was cancelled or
+failed leaves nothing behind that the next one would take for its own.
+"""
 
 from __future__ import annotations
 
 from typing import Annotated, NotRequired, TypedDict
 
 from langchain_core.messages import AnyMessage
+from langgraph.channels import EphemeralValue
 from langgraph.graph.message import add_messages
 
 from graphs.recall.state import Citation
@@ -15,6 +20,7 @@ class Turn(TypedDict, total=False):
 
     question: str
     search: str  # the question with what it refers back to
+    speak_to: str | None
     language: str | None
     needs_evidence: bool
     answer: str
@@ -26,16 +32,19 @@ class Turn(TypedDict, total=False):
     speech: str | None  # path of the spoken answer
 
 
+Once = Annotated[str | None, EphemeralValue]
+
+
 class InputState(TypedDict):
     messages: NotRequired[Annotated[list[AnyMessage], add_messages]]
-    audio: NotRequired[str | None]  # path of a spoken question, read by the server's process
-    speak_to: NotRequired[str | None]  # path for the spoken answer (WAV)
-    corpus: NotRequired[str]
+    audio: NotRequired[Once]  # path of a spoken question, read by the server's process
+    speak_to: NotRequired[Once]  # path for the spoken answer (WAV)
+    corpus: NotRequired[str]  # stays that of the conversation until another is given
 
 
 class State(TypedDict):
     messages: Annotated[list[AnyMessage], add_messages]
-    audio: NotRequired[str | None]
-    speak_to: NotRequired[str | None]
+    audio: NotRequired[Once]
+    speak_to: NotRequired[Once]
     corpus: NotRequired[str]
     turn: NotRequired[Turn]

@@ -57,6 +57,10 @@ ANSWERING = (
 )
 
 
+SHORT_CHARS = 120  # a passage up to this long is quoted whole
+COSINE_WORTH = 6.0  # of a cosine beside a share of words: cosines of one passage differ little
+
+
 @dataclass(frozen=True)
 class Passage:
     """What is judged: the text of a Moment and what stands around it."""
@@ -246,18 +250,30 @@ def measure(
     }
 
 
-def best_sentence(question: Question, text: str, weights: dict[str, float]) -> str:
-    """The sentence (as written) that answers best: words shared (by `rarity`), kind asked for."""
+def best_sentence(
+    question: Question,
+    text: str,
+    weights: dict[str, float],
+    cosines: Sequence[float] | None = None,
+) -> str:
+    """The sentence (as written) that answers best; a short passage is quoted whole.
+
+    By words shared (weighed by `rarity`), the kind asked for, the noun asked about and, where they
+    are given, the cosines of question and each of `sentences(text)`: across languages they are all
+    there is."""
     parts = sentences(text)
-    if len(parts) <= 1:
+    if len(parts) <= 1 or (len(text) <= SHORT_CHARS and "\n" not in text.strip()):
         return text.strip()
 
-    def worth(part: str) -> float:
+    def worth(index: int) -> float:
+        part = parts[index]
         head = match(question.head, content_stems(part)) if question.head else 0.0
         kind = holds_kind(question, part)
-        return coverage(question, part, weights) + 0.6 * kind + 0.5 * head - 0.5 * _asks(part)
+        near = COSINE_WORTH * cosines[index] if cosines is not None else 0.0
+        covered = coverage(question, part, weights)
+        return covered + 0.6 * kind + 0.5 * head - 0.5 * _asks(part) + near
 
-    return max(parts, key=worth)
+    return parts[max(range(len(parts)), key=worth)]
 
 
 def main_script(text: str) -> str:

@@ -15,12 +15,16 @@ from anyascii import anyascii
 from rapidfuzz.distance import DamerauLevenshtein
 
 # Indian blocks U+0900-0DFF hold letters and marks; danda and double danda are punctuation.
-_TOKEN = re.compile(r"[^\W_\u0964\u0965]+(?:[\u0900-\u0963\u0966-\u0DFF\w'’.-]*[^\W_\u0964\u0965]"
-                    r"[\u0900-\u0903\u093A-\u094F\u0951-\u0963\u0D00-\u0DFF]*)?"
-                    r"[\u0900-\u0963\u0966-\u0DFF]*")
+_TOKEN = re.compile(
+    r"[^\W_\u0964\u0965]+(?:[\u0900-\u0963\u0966-\u0DFF\w'’.-]*[^\W_\u0964\u0965]"
+    r"[\u0900-\u0903\u093A-\u094F\u0951-\u0963\u0D00-\u0DFF]*)?"
+    r"[\u0900-\u0963\u0966-\u0DFF]*"
+)
 _SENTENCE = re.compile(r"(?<=[.!?।॥…])[\"'”’)\]]*\s+|\n+")  # a line of a slide is one, too
-_ABBREVIATION = re.compile(r"\b(?:[A-Z]|Mr|Mrs|Ms|Dr|Smt|Shri|Sri|Prof|St|No|Rs|Fig|approx|vs|"
-                           r"डॉ|श्री|श्रीमती)\.$")
+_ABBREVIATION = re.compile(
+    r"\b(?:[A-Z]|Mr|Mrs|Ms|Dr|Smt|Shri|Sri|Prof|St|No|Rs|Fig|approx|vs|"
+    r"डॉ|श्री|श्रीमती)\.$"
+)
 
 STOP_WORDS = frozenset(
     """

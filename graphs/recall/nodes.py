@@ -57,6 +57,8 @@ async def retrieve(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
         )
         for verdict in judged.verdicts
     ]
+    if judged.probability >= fitted().answer_at:
+        await _refine(question, candidates[:CITED], judged.weights)
     return {
         "corpus": name,
         "language": question.language,
@@ -151,6 +153,27 @@ async def abstain(state: State) -> dict[str, Any]:
         if terms:
             answer += " " + phrase("looked_for", language, terms=terms)
     return {"answer": answer, "spoken": answer, "abstained": True, "citations": []}
+
+
+async def _refine(
+    question: Question, candidates: list[Candidate], weights: dict[str, float]
+) -> None:
+    """Choose the quotes of long passages by meaning, too."""
+    parts = {c["moment"]["moment_id"]: sentences(c["moment"]["text"]) for c in candidates}
+    texts = tuple(part for some in parts.values() if len(some) > 1 for part in some)
+    if not texts:
+        return
+    client = services().client
+    asked = await client.run(EmbedText(texts=(question.text,), kind="query"))
+    said = await client.run(EmbedText(texts=texts, kind="passage"))
+    assert isinstance(asked.result, Embedded)
+    assert isinstance(said.result, Embedded)
+    near_question = said.result.vectors @ asked.result.vectors[0]
+    cosines = dict(zip(texts, map(float, near_question), strict=True))
+    for candidate in candidates:
+        moment = candidate["moment"]
+        near = [cosines.get(part, 0.0) for part in parts[moment["moment_id"]]]
+        candidate["quote"] = best_sentence(question, moment["text"], weights, near)
 
 
 async def _grounded(

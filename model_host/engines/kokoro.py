@@ -23,6 +23,7 @@ from model_host.tasks import AudioChunk, Request, Synthesize, Synthesized
 
 RATE_HZ = 24000
 FIRST = 90  # characters; so that the first sound does not wait for a long sentence
+LONGEST = 200  # characters at once; memory grows with them
 PAUSE_S = {".": 0.25, "!": 0.25, "?": 0.25, "।": 0.25, ",": 0.1, ";": 0.15, ":": 0.15}
 ESPEAK = {"en": "en-us", "fr": "fr-fr", "pt": "pt-br"}  # where eSpeak's name is another
 
@@ -43,7 +44,7 @@ class Kokoro:
 
             model = weights(card, folder, ".onnx")
             self._voices = model.parent / "voices"
-            session = onnx_session(model, threads)
+            session = onnx_session(model, threads, arena=True)
             with TemporaryDirectory() as scratch:  # the library insists on a file of voices
                 voices = Path(scratch) / "voices.npz"
                 np.savez(voices, none=np.zeros((1, 1, 256), np.float32))
@@ -61,7 +62,7 @@ class Kokoro:
         style = self._style(voice.id)
         backend = self._phonemizer(_accent(voice, ask.language))
         samples = 0
-        for piece in pieces(ask.text, first=FIRST):
+        for piece in pieces(ask.text, limit=LONGEST, first=FIRST):
             cancel.check()
             audio = self._speak(backend, piece, style, ask.speed)
             if audio.size:

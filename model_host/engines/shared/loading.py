@@ -87,13 +87,17 @@ def expect(request: Request, kind: type[R]) -> R:
     return request
 
 
-def onnx_session(path: Path, threads: int) -> Any:
-    """A quiet onnxruntime session on the processor with at most `threads` threads."""
+def onnx_session(path: Path, threads: int, *, arena: bool = False) -> Any:
+    """A quiet onnxruntime session on the processor with at most `threads` threads.
+
+    An `arena` keeps the most memory that any call took; Piper rests at 210 MB without one and at
+    530 MB with, and is no slower. Kokoro's peak is lower with one."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 4
+    options.enable_cpu_mem_arena = arena
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

@@ -9,6 +9,7 @@ import pytest
 
 from graphs.recall.context import Context
 from graphs.recall.graph import graph
+from graphs.recall.state import InputState
 from graphs.services import services
 from model_host.errors import Unavailable, UnknownName
 
@@ -18,8 +19,9 @@ pytestmark = [pytest.mark.models, pytest.mark.asyncio(loop_scope="module")]
 
 
 async def ask(question: str, *, corpus: str = "ward", **context: Any) -> dict[str, Any]:
-    asked = {"question": question, "corpus": corpus}
-    return await graph.ainvoke(asked, context=Context(**context))  # type: ignore[arg-type]
+    asked: InputState = {"question": question, "corpus": corpus}
+    answer: dict[str, Any] = await graph.ainvoke(asked, context=Context(**context))
+    return answer
 
 
 async def quoted(world: World, answer: dict[str, Any]) -> list[str]:
@@ -116,13 +118,12 @@ async def test_an_unknown_corpus_is_named_with_the_nearest(world: World) -> None
 
 async def test_the_stages_arrive_before_the_answer(world: World) -> None:
     seen: list[str] = []
-    asked: Any = {"question": "Who leads the reading room?", "corpus": "ward"}
-    async for mode, data in graph.astream(
-        asked, context=Context(draft=True), stream_mode=["tasks", "values"]
-    ):
-        if mode == "tasks" and "input" in data:  # type: ignore[operator]
-            seen.append(data["name"])  # type: ignore[call-overload]
-        elif mode == "values" and "answer" in data:  # type: ignore[operator]
+    asked: InputState = {"question": "Who leads the reading room?", "corpus": "ward"}
+    steps: Any = graph.astream(asked, context=Context(draft=True), stream_mode=["tasks", "values"])
+    async for mode, data in steps:
+        if mode == "tasks" and "input" in data:
+            seen.append(data["name"])
+        elif mode == "values" and "answer" in data:
             seen.append("answered")
 
     assert seen == ["retrieve", "draft", "ground", "answered"]
