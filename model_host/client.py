@@ -30,6 +30,7 @@ from model_host.errors import (
     WorkerMisbehaved,
 )
 from model_host.frames import MAX_FRAME_BYTES, Frame, encode, read_frame, slices, split
+from model_host.heap import keep_heap
 from model_host.host.status import HostStatus, Lease, Notice, Wanted
 from model_host.settings import HostSettings
 from model_host.tasks import EVENTS, Event, Latency, Request, Result
@@ -42,7 +43,7 @@ __all__ = ["Call", "Client", "HostStatus", "Notice", "Reply", "open_client", "se
 _MAX_EVENTS = 1_000_000  # of one call that takes no more input; more is a flood
 _MAX_BYTES = 4 << 30
 _FATE_WAIT_S = 3.0  # how long the host may need to notice that a worker has died
-_SMALL_BYTES = 1 << 18  # what is sent in one piece
+_SMALL_BYTES = 1 << 20  # what aiohttp sends in one piece
 _CLOSE_S = 1.0  # for the worker's side of a closing stream
 
 Notify = Callable[[Notice], None]
@@ -204,6 +205,7 @@ class Client:
     def __init__(
         self, host: LeasePort, catalog: Catalog, profile: Profile, notify: Notify | None
     ) -> None:
+        keep_heap()
         self.catalog = catalog
         self.profile = profile
         self._host = host

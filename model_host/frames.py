@@ -91,7 +91,7 @@ async def read_frame(readexactly: Callable[[int], Awaitable[bytes]]) -> tuple[Fr
     return decode(body[:head], body[head:]), head + parts
 
 
-def slices(frame: bytes, size_bytes: int = 1 << 18) -> Iterator[memoryview]:
+def slices(frame: bytes, size_bytes: int = 1 << 20) -> Iterator[memoryview]:
     """A frame in pieces, so that no transport copies all of it at once."""
     view = memoryview(frame)
     for at in range(0, len(view), size_bytes):

@@ -6,11 +6,12 @@ failed leaves nothing behind that the next one would take for its own.
 
 from __future__ import annotations
 
-from typing import Annotated, NotRequired, TypedDict
+from typing import Annotated, NotRequired
 
 from langchain_core.messages import AnyMessage
 from langgraph.channels import EphemeralValue
 from langgraph.graph.message import add_messages
+from typing_extensions import TypedDict  # pydantic makes no schema of Python 3.11's own
 
 from graphs.recall.state import Citation
 

@@ -64,7 +64,9 @@ async def open_app(spec: Spec) -> web.Application:
 @asynccontextmanager
 async def serve(app: web.Application, path: Path) -> AsyncIterator[None]:
     """Serve on a Unix socket while the block runs."""
-    runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=1)
+    runner = web.AppRunner(
+        app, handler_cancellation=True, access_log=None, shutdown_timeout=1, read_bufsize=1 << 20
+    )
     await runner.setup()
     try:
         await web.UnixSite(runner, str(path)).start()
@@ -87,10 +89,11 @@ async def _run(request: web.Request) -> web.StreamResponse:
         await response.write_eof(_error(error))
         return response
     await response.prepare(request)
-    *first, last = slices(await _call(request.app, asked, None, response.write))
-    for piece in first:
+    last = await _call(request.app, asked, None, response.write)
+    *most, end = slices(last)
+    for piece in most:
         await response.write(piece)
-    await response.write_eof(bytes(last))  # in one go with the end: the connection is kept
+    await response.write_eof(bytes(end) if most else last)  # with the end: the connection is kept
     return response
 
 

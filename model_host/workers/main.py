@@ -25,6 +25,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from model_host.catalog.card import Card
+from model_host.heap import keep_heap
 from model_host.workers.wire import as_error, footprint
 
 _PR_SET_PDEATHSIG = 1
@@ -45,6 +46,7 @@ class Spec(BaseModel):
 
 def main() -> None:
     os.umask(0o077)  # the socket is our user's alone
+    keep_heap()
     control = socket.socket(fileno=int(sys.argv[1]))
     with control.makefile("r", encoding="utf-8") as lines:
         spec = Spec.model_validate_json(lines.readline())

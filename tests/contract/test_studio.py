@@ -39,19 +39,17 @@ SPOKEN = ROOT / "samples" / "questions" / "drain_budget.wav"  # "How much money 
 APPROVED = "The council approved 450,000 rupees for the storm drain on Temple Street."
 OBJECTED = "Joseph Pinto objected, because that drain was repaired two years ago."
 NOTES = f"# Ward 12\n\n{APPROVED}\n\n{OBJECTED}\n\nThe library opens on 12 March.\n"
+SPEECH = ("whisper-base", "piper-joe")
 QUESTION = "How much was approved for the storm drain?"
 
 
 class Studio(NamedTuple):
     url: str
+    client: Any  # of langgraph_sdk
     home: Path
     process: subprocess.Popen[bytes]
     log: Path
     cli_answer: dict[str, Any]  # what the command line said to QUESTION
-
-    @property
-    def client(self) -> Any:
-        return sdk.get_client(url=self.url, api_key=None)
 
 
 @pytest.fixture(scope="module")
@@ -71,8 +69,7 @@ async def studio(studio_home: Path, models_root: Path) -> AsyncIterator[Studio]:
     notes.write_text(NOTES, "utf-8")
     await _sutradhar(env, "index", str(notes), "--corpus", "ward")
     said = await _sutradhar(env, "ask", QUESTION, "--corpus", "ward", "--json")
-    spoken = ("--audio", str(SPOKEN), "--speak", str(studio_home / "warm.wav"))
-    await _sutradhar(env, "ask", *spoken, "--corpus", "ward", "--json")  # its models are here now
+    await _sutradhar(env, "pull", *SPEECH)
     nowhere = {name: "http://127.0.0.1:9" for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")}
     env |= nowhere | {"SUTRADHAR_OFFLINE": "true", "LANGGRAPH_CLI_NO_ANALYTICS": "1"}
     config = json.loads((ROOT / "langgraph.json").read_text())
@@ -84,7 +81,8 @@ async def studio(studio_home: Path, models_root: Path) -> AsyncIterator[Studio]:
             while not await _ready(client, url):
                 assert process.poll() is None, log.read_text()
                 await asyncio.sleep(0.1)
-        yield Studio(url, studio_home, process, log, json.loads(said))
+        async with sdk.get_client(url=url, api_key=None) as client:
+            yield Studio(url, client, studio_home, process, log, json.loads(said))
 
 
 @contextmanager

@@ -8,6 +8,8 @@ from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from api.backend import LocalBackend
 from api.schemas import Answer, Ask, Stage
 from api.settings import Settings, load_settings
@@ -16,7 +18,7 @@ from indexers.corpora import Corpora
 from indexers.ingest import ingest
 from model_host.catalog.load import load_catalog, load_profile
 from model_host.errors import SutradharError, UnknownName
-from model_host.tasks import Chat, Chatted
+from model_host.tasks import Chat, Chatted, Embedded
 from tests.unit.indexers.fakes import FakeClient, LineReader, Reply
 
 
@@ -50,7 +52,11 @@ class Models(FakeClient):
             said = request.messages[-1].content.partition("- ")[2].partition("\n")[0]
             text = Chatted(text=said, finish_reason="stop", prompt_tokens=1, completion_tokens=1)
             return Reply(text, model or "smollm2-135m")  # type: ignore[arg-type]
-        return await super().run(request, model=model, latency=latency)
+        reply = await super().run(request, model=model, latency=latency)
+        # Cosines as the real model has them: from 0.75 (nothing in common) to 1.
+        alike = np.full((len(reply.result.vectors), 1), np.sqrt(0.75), np.float32)
+        vectors = np.hstack([alike, 0.5 * reply.result.vectors])
+        return Reply(Embedded(vectors=vectors), self.card_id)
 
 
 @asynccontextmanager
@@ -70,7 +76,7 @@ async def open_fake(home: Path) -> AsyncIterator[tuple[LocalBackend, Models]]:
             reader=LineReader(),
         )
     ) as events:
-        assert [event.state async for event in events][-1] == "done"
+        assert [event.state async for event in events][-1] in ("done", "unchanged")
     with provide(Services(models, backend.corpus)):  # type: ignore[arg-type]
         try:
             yield backend, models

@@ -178,8 +178,8 @@ async def test_a_conversation_goes_on_after_a_restart(home: Path) -> None:
     async with open_fake(home) as (backend, _):
         await answer(backend, thread="t", draft=False)
     async with open_fake(home) as (backend, _):
-        other, _ = await answer(backend, question="Is it so?", thread="new", draft=False)
-        again, _ = await answer(backend, question="Is it so?", thread="t", draft=False)
+        other, _ = await answer(backend, question="How large is it?", thread="new", draft=False)
+        again, _ = await answer(backend, question="How large is it?", thread="t", draft=False)
     assert other.abstained
     assert "ninety thousand litres" in again.answer
     assert (other.thread, again.thread) == ("new", "t")
