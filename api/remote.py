@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 
     from indexers.corpora import CorpusInfo, SourceInfo
 
+_EVENTS: dict[str, type[Stage | Answer | Indexed]] = {
+    "stage": Stage,
+    "answer": Answer,
+    "indexed": Indexed,
+}
+
 
 async def connect(settings: Settings, stack: AsyncExitStack) -> RemoteBackend | None:
     """A backend over the server's socket, or None when no server answers there."""
@@ -46,14 +52,16 @@ class RemoteBackend:
         self._client = client
 
     async def ask(self, request: Ask) -> AsyncGenerator[Stage | Answer, None]:
-        async with aclosing(self._lines("/ask", request)) as lines:
-            async for line in lines:
-                yield (Answer if line["type"] == "answer" else Stage).model_validate(line)
+        async with aclosing(self._events("/ask", request)) as events:
+            async for event in events:
+                assert isinstance(event, Stage | Answer)
+                yield event
 
     async def index(self, request: Index) -> AsyncGenerator[Indexed, None]:
-        async with aclosing(self._lines("/index", request)) as lines:
-            async for line in lines:
-                yield Indexed.model_validate(line)
+        async with aclosing(self._events("/index", request)) as events:
+            async for event in events:
+                assert isinstance(event, Indexed)
+                yield event
 
     async def corpora(self) -> list[CorpusInfo]:
         from indexers.corpora import CorpusInfo
@@ -81,7 +89,9 @@ class RemoteBackend:
         except (httpx.HTTPError, ValueError) as error:
             raise _gone(error) from error
 
-    async def _lines(self, path: str, request: BaseModel) -> AsyncGenerator[dict[str, Any], None]:
+    async def _events(
+        self, path: str, request: BaseModel
+    ) -> AsyncGenerator[Stage | Answer | Indexed, None]:
         import httpx
 
         # ASCII, so that file names which are not UTF-8 get through.
@@ -96,8 +106,8 @@ class RemoteBackend:
                         line = json.loads(text)
                         if line["type"] == "error":
                             raise SutradharError.from_wire(line)
-                        yield line
-        except (httpx.HTTPError, ValueError) as error:
+                        yield _EVENTS[line["type"]].model_validate(line)
+        except (httpx.HTTPError, ValueError, LookupError, TypeError) as error:
             raise _gone(error) from error
 
 

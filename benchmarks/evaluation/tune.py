@@ -202,12 +202,16 @@ def fit(pools: list[Pool]) -> dict[str, Any]:
         "support_cosine": old.support_cosine,
         "figures": {
             "questions": len(pools),
-            "in_pool": round(float(np.mean([any(p.right) for p in pools if p.question.answerable])), 3),
-            "first_is_right": round(float(right[answerable].mean()), 3),
-            "answered_right": round(float((right & answered)[answerable].mean()), 3),
-            "abstained_right": round(float((~answered)[~answerable].mean()), 3),
+            "in_pool": _share(np.array([any(p.right) for p in pools])[answerable]),
+            "first_is_right": _share(right[answerable]),
+            "answered_right": _share((right & answered)[answerable]),
+            "abstained_right": _share((~answered)[~answerable]),
         },
     }  # fmt: skip
+
+
+def _share(flags: NDArray[np.bool_]) -> float:
+    return round(float(flags.mean()), 3)
 
 
 def _matrix(rows: list[dict[str, float]], names: tuple[str, ...]) -> Matrix:

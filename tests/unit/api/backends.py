@@ -31,6 +31,7 @@ class Models(FakeClient):
         self.catalog = load_catalog(settings.host)
         self.profile = load_profile(settings.host, self.catalog)
         self.chat_fails: list[SutradharError] = []
+        self.queries: list[str] = []
         self.hold = ""
         self.held = asyncio.Event()
         self.cancelled = asyncio.Event()
@@ -52,6 +53,8 @@ class Models(FakeClient):
             said = request.messages[-1].content.partition("- ")[2].partition("\n")[0]
             text = Chatted(text=said, finish_reason="stop", prompt_tokens=1, completion_tokens=1)
             return Reply(text, model or "smollm2-135m")  # type: ignore[arg-type]
+        if request.kind == "query":
+            self.queries.extend(request.texts)
         reply = await super().run(request, model=model, latency=latency)
         # Cosines as the real model has them: from 0.75 (nothing in common) to 1.
         alike = np.full((len(reply.result.vectors), 1), np.sqrt(0.75), np.float32)

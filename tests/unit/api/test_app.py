@@ -124,9 +124,7 @@ async def test_events_arrive_as_they_were(served: Served) -> None:
     ],
 )
 @pytest.mark.parametrize("when", ["refuse", "fail"])
-async def test_an_error_arrives_as_it_was(
-    served: Served, error: SutradharError, when: str
-) -> None:
+async def test_an_error_arrives_as_it_was(served: Served, error: SutradharError, when: str) -> None:
     setattr(served[0], when, error)
     with pytest.raises(type(error)) as caught:
         await events(served[1])

@@ -19,7 +19,7 @@ from model_host.errors import Busy, InvalidInput, StoreError, Unavailable
 async def test_no_server(home: Path) -> None:
     async with AsyncExitStack() as stack:
         assert await connect(load_settings({"home": home}), stack) is None
-        assert await connect(load_settings({"home": home / ("x" * 300)}), stack) is None
+        assert await connect(load_settings({"home": home / ("x" * 200)}), stack) is None
 
 
 async def test_the_socket_of_a_killed_server(home: Path) -> None:

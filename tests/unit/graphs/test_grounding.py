@@ -64,7 +64,8 @@ def test_fitted_models_know_their_features() -> None:
 
 
 def test_best_sentence_is_the_one_that_answers() -> None:
-    text = f"The meeting opened at ten in the old hall of the ward. {DRAINS} Tea was served to everybody."
+    opening = "The meeting opened at ten in the old hall of the ward."
+    text = f"{opening} {DRAINS} Tea was served to everybody."
     question = analyse("How much was given for drains?")
     assert best_sentence(question, text, dict.fromkeys(question.terms, 1.0)) == DRAINS
 
