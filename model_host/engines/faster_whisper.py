@@ -126,7 +126,8 @@ class FasterWhisper:
     def _groups(
         self, audio: NDArray[np.float32], cancel: Cancel, *, split_languages: bool
     ) -> Iterator[list[Span]]:
-        limit = int(self._options.group_s * RATE_HZ)
+        # A group that ends within a window of the model costs one more; in one language, none do.
+        limit = int((self._options.group_s if split_languages else VAD_BLOCK_S) * RATE_HZ)
         pause = int(self._options.pause_s * RATE_HZ)
         settled = int(self._options.settled_s * RATE_HZ)
         group: list[Span] = []

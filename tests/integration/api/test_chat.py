@@ -22,7 +22,7 @@ def test_a_conversation(ward: Place, tmp_path: Path) -> None:
         talk.send("How many litres does the new water tank hold?\n")
         assert "ninety thousand" in talk.answer()["answer"]
         talk.send("/speak /proc/version/a.wav\nWho is the contractor?\n")
-        talk.wait_for("not a folder")
+        talk.wait_for("/proc/version/a.wav")
         talk.send(f"/speak {spoken}\n\n/help\nWho is the contractor?")
         assert talk.process.stdin is not None
         talk.process.stdin.close()
