@@ -56,7 +56,8 @@ class Conversations:
         async with self._opening:
             if self._saver is None:
                 try:
-                    self._path.parent.mkdir(parents=True, exist_ok=True)
+                    parent = self._path.parent
+                    await asyncio.to_thread(parent.mkdir, parents=True, exist_ok=True)
                 except OSError as error:
                     raise disk_error(self._path.parent, error) from error
                 saver = AsyncSqliteSaver.from_conn_string(str(self._path))

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
+
+_RUN_DIR_BYTES = 56  # leaves room for the name of a worker's socket
 
 
 class HostSettings(BaseModel):
@@ -32,8 +36,13 @@ class HostSettings(BaseModel):
 
     @property
     def run_dir(self) -> Path:
-        """Sockets, locks and logs of running processes."""
-        return self.home / "run"
+        """Sockets, locks and logs of running processes: in the data home, or where its path is too
+        long for a Unix socket (107 bytes), in a folder of this user named after it."""
+        folder = self.home / "run"
+        if len(os.fsencode(folder)) <= _RUN_DIR_BYTES:
+            return folder
+        name = hashlib.sha256(os.fsencode(self.home)).hexdigest()[:12]
+        return Path("/tmp", f"sutradhar-{os.getuid()}", name)
 
     @property
     def host_socket(self) -> Path:

@@ -22,7 +22,6 @@ from model_host.catalog.load import Catalog, Profile, choose, load_catalog, load
 from model_host.errors import (
     Busy,
     DoesNotFit,
-    InvalidInput,
     SutradharError,
     Unavailable,
     WorkerError,
@@ -39,7 +38,6 @@ _ORDER = {"realtime": 0, "interactive": 1, "batch": 2}
 _FAILURES = 3  # in a row; then a card rests
 _REST_S = 30.0
 _RETRY_AFTER_S = 5.0
-_SOCKET_PATH_BYTES = 107  # the kernel's limit
 
 Notify = Callable[[Notice], None]
 log = logging.getLogger("host")
@@ -411,13 +409,14 @@ async def open_host(settings: HostSettings, *, policy: Policy | None = None) -> 
 
 
 def _sweep(folder: Path) -> None:
-    """Take away the sockets of hosts that were killed. Raises InvalidInput for a path that is too
-    long to have sockets in it."""
-    if len(os.fsencode(folder)) + 40 > _SOCKET_PATH_BYTES:
-        raise InvalidInput(
-            f"The data home's path is too long: {folder}.",
-            why=f"A socket's path has at most {_SOCKET_PATH_BYTES} bytes.",
-            fix="Choose a shorter one: SUTRADHAR_HOME.",
+    """Take away the sockets of hosts that were killed. Raises Unavailable when the folder belongs
+    to somebody else, who could put sockets of his own there."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if folder.stat().st_uid != os.getuid():
+        raise Unavailable(
+            f"The folder {folder} belongs to another user.",
+            why="Sockets must lie where nobody else can write.",
+            fix="Remove it, or choose another data home: SUTRADHAR_HOME.",
         )
     for path in folder.glob("*.sock"):
         host_pid = path.stem.split("-")[-2:-1]

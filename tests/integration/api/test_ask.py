@@ -84,7 +84,7 @@ def test_a_conversation_goes_on_in_the_next_process(ward: Place) -> None:
 
 def test_interrupted_while_a_model_loads(ward: Place) -> None:
     with ward.start("ask", TANK, "--corpus", "ward") as asking:
-        asking.wait_for("loading")
+        asking.wait_for("loading smollm2-135m")
         assert ward.workers()
         assert asking.interrupt() == (130, "")
     assert ward.workers() == {}

@@ -50,7 +50,7 @@ def test_a_second_one_is_refused(ward: Place, server: Command) -> None:
         (["ask", "Who?", "--corpus", "wrad"], 2, "'ward'"),
         (["ask", "", "--corpus", "ward"], 2, "empty"),
         (["ask", "Who?", "--corpus", "ward", "--voice", "jo"], 2, "'joe'"),
-        (["ask", "--corpus", "ward", "--audio", "/proc/version"], 2, "/proc/version"),
+        (["ask", "--corpus", "ward", "--audio", "/proc/version"], 2, "'version'"),
         (["corpora", "show", "wrad"], 2, "'ward'"),
         (["index", "/proc/version", "--corpus", "../x"], 2, "cannot name a corpus"),
     ],

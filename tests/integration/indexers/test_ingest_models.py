@@ -58,7 +58,8 @@ async def test_a_question_finds_its_passage(
 
         hits = await corpus.search(Query(text=question, k=3), client)
 
-        assert quote in hits[0].moment.text
+        # Retrieval finds; which of the found ones answers is for the judge of the graphs.
+        assert any(quote in hit.moment.text for hit in hits[:2])
 
 
 async def test_a_killed_embedding_goes_on_with_the_same_vectors(

@@ -19,10 +19,12 @@ Cli = Callable[..., Outcome]
 
 
 @pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Cli:
+def cli(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, home: Path
+) -> Cli:
     """The command line in this process, in an empty folder with an empty home and model root."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("SUTRADHAR_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("SUTRADHAR_HOME", str(home))
     monkeypatch.setenv("SUTRADHAR_MODELS", str(tmp_path / "models"))
 
     def call(*args: str) -> Outcome:
