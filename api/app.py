@@ -57,12 +57,15 @@ def create_app(settings: Settings | None = None, *, backend: LocalBackend | None
         return {"status": "ok"}
 
     @app.post("/ask")
-    async def ask(request: Ask, backend: Backend) -> StreamingResponse:
+    async def ask(request: Ask, backend: Backend, http: Request) -> StreamingResponse:
+        if request.audio is not None or request.speak is not None:
+            _only_at_home(http)
         await backend.prepare(request)
         return _lines(app, backend.ask(request))
 
     @app.post("/index")
-    async def index(request: Index, backend: Backend) -> StreamingResponse:
+    async def index(request: Index, backend: Backend, http: Request) -> StreamingResponse:
+        _only_at_home(http)
         await backend.prepare(request)
         return _lines(app, backend.index(request))
 
@@ -79,6 +82,18 @@ def create_app(settings: Settings | None = None, *, backend: LocalBackend | None
         await backend.remove(corpus, source)
 
     return app
+
+
+def _only_at_home(request: Request) -> None:
+    """Paths name files of this machine: they are taken from the user's own Unix socket alone, not
+    from a TCP port (Studio's), which any page in a browser can reach. Raises InvalidInput."""
+    _, port = request.scope.get("server") or (None, None)
+    if port is not None:
+        raise InvalidInput(
+            "Files are not taken over a network port.",
+            why="The path would name a file of this machine.",
+            fix="Use the command line, which talks to 'sutradhar serve' through its socket.",
+        )
 
 
 def stop(app: FastAPI) -> None:

@@ -131,7 +131,8 @@ def judge(question: Question, pool: Sequence[Passage]) -> Judgement:
     verdicts.sort(key=lambda verdict: -verdict.score)
     why = answering_features(question, verdicts, pool, weights)
     z = model.answering_bias + sum(model.answering.get(name, 0.0) * why[name] for name in ANSWERING)
-    probability = 1 / (1 + math.exp(-max(-30.0, min(30.0, z))))
+    # A question without matter ("Is it so?") is answered by nothing.
+    probability = 1 / (1 + math.exp(-max(-30.0, min(30.0, z)))) if question.terms else 0.0
     return Judgement(tuple(verdicts), probability, weights, why)
 
 

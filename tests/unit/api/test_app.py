@@ -214,3 +214,14 @@ async def test_studio_opens_a_backend_of_its_own(settings: Settings) -> None:
         assert (await client.get("/corpora")).json() == []
         response = await client.post("/ask", json={"corpus": "none", "question": "q"})
         assert (response.status_code, response.json()["code"]) == (404, "unknown_corpus")
+
+
+async def test_files_are_not_taken_over_a_network_port() -> None:
+    transport = httpx.ASGITransport(app=create_app())
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost:2024") as client:
+        asked = {"audio": "/etc/passwd", "corpus": "c"}
+        response = await client.post("/ask", json=asked)
+        assert response.status_code == 422
+        assert "network port" in response.json()["what"]
+        named = {"paths": ["/etc"], "corpus": "c"}
+        assert (await client.post("/index", json=named)).status_code == 422

@@ -57,6 +57,10 @@ def test_nothing_retrieved_answers_nothing() -> None:
     assert judge(analyse("How big?"), []).probability == 0.0
 
 
+def test_a_question_without_matter_is_answered_by_nothing() -> None:
+    assert judge(analyse("Is it so?"), [Passage(DRAINS, dense=0.9)]).probability == 0.0
+
+
 def test_fitted_models_know_their_features() -> None:
     assert set(fitted().ranking) <= set(RANKING)
     assert set(fitted().answering) <= set(ANSWERING)
