@@ -98,7 +98,11 @@ class FasterWhisper:
         duration_s = len(audio) / RATE_HZ
         language, sure, heard = ask.language, 1.0, Counter[str]()
         certainty: dict[str, float] = {}
-        for group in self._groups(audio, cancel, split_languages=ask.language is None):
+        # A prompt reaches the first window of a group alone, so groups are then of one window.
+        prompted = ask.language in SCRIPT_PROMPTS or ask.prompt is not None
+        whole = ask.language is not None and not prompted
+        split = ask.language is None
+        for group in self._groups(audio, cancel, whole=whole, split_languages=split):
             cancel.check()
             sound = np.concatenate([audio[span.start : span.end] for span in group])
             if ask.language is None:
@@ -124,15 +128,18 @@ class FasterWhisper:
         self._model.model.unload_model()
 
     def _groups(
-        self, audio: NDArray[np.float32], cancel: Cancel, *, split_languages: bool
+        self, audio: NDArray[np.float32], cancel: Cancel, *, whole: bool, split_languages: bool
     ) -> Iterator[list[Span]]:
+        """Speech in groups: in one piece, or of about one window each, also cut at long pauses
+        where the language may change."""
         # A group that ends within a window of the model costs one more; in one language, none do.
-        limit = int((self._options.group_s if split_languages else VAD_BLOCK_S) * RATE_HZ)
+        limit = int((VAD_BLOCK_S if whole else self._options.group_s) * RATE_HZ)
         pause = int(self._options.pause_s * RATE_HZ)
         settled = int(self._options.settled_s * RATE_HZ)
         group: list[Span] = []
         length = 0
-        for span in _speech(audio, self._options.group_s, cancel):
+        longest_s = None if whole else self._options.group_s
+        for span in _speech(audio, longest_s, cancel):
             turn = split_languages and length >= settled and span.start - group[-1].end >= pause
             if group and (turn or length + span.end - span.start > limit):
                 yield group
@@ -202,13 +209,18 @@ class FasterWhisper:
             )
 
 
-def _speech(audio: NDArray[np.float32], longest_s: float, cancel: Cancel) -> Iterator[Span]:
-    """Where speech is, block by block; a span that a block's end cuts is looked at again."""
+def _speech(audio: NDArray[np.float32], longest_s: float | None, cancel: Cancel) -> Iterator[Span]:
+    """Where speech is, block by block; a span that a block's end cuts is looked at again.
+
+    With `longest_s` it is cut at short pauses, where a language may change; without, as the
+    library does it."""
     from faster_whisper.vad import VadOptions, get_speech_timestamps
 
-    options = VadOptions(
-        min_silence_duration_ms=500, speech_pad_ms=200, max_speech_duration_s=longest_s
-    )
+    options = VadOptions()
+    if longest_s is not None:
+        options = VadOptions(
+            min_silence_duration_ms=500, speech_pad_ms=200, max_speech_duration_s=longest_s
+        )
     start = 0
     while start < len(audio):
         cancel.check()

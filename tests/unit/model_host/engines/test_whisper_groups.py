@@ -87,11 +87,16 @@ def test_no_speech_yields_no_text(transcribe: Any) -> None:
 
 def test_groups_are_cut_in_pauses_and_below_the_limit(transcribe: Any) -> None:
     speech = [(0, 10), (12, 22), (24, 34), (36, 40)]
-    _, events, calls = transcribe(speech, [], language="en")
+    _, events, calls = transcribe(speech, [], language="hi")
     assert [call["seconds"] for call in calls] == [20, 14]
     segments = [event for event in events if isinstance(event, Segment)]
     assert [(s.start_s, s.end_s) for s in segments] == [(0, 22), (24, 40)]
     assert [event.done for event in events if isinstance(event, Progress)] == [22, 40, 120]
+
+
+def test_a_language_without_a_prompt_is_heard_in_one_piece(transcribe: Any) -> None:
+    _, _, calls = transcribe([(0, 10), (12, 22), (24, 34), (36, 40)], [], language="en")
+    assert [call["seconds"] for call in calls] == [34]
 
 
 def test_each_group_has_its_own_language_and_script_prompt(transcribe: Any) -> None:
