@@ -67,7 +67,7 @@ def test_kinds(text: str, kind: str) -> None:
 def test_indian_grouping_means_the_same_number(number: int) -> None:
     digits = str(number)
     head, tail = digits[:-3], digits[-3:]
-    groups = []
+    groups: list[str] = []
     while head:
         groups.insert(0, head[-2:])
         head = head[:-2]
