@@ -10,9 +10,9 @@ from api.schemas import Ask, Index
 from model_host.catalog.languages import NAMES, nearest_language
 from model_host.catalog.load import choose
 from model_host.errors import InvalidInput, UnknownName
+from tools.synthesize import card_with_voice
 
 if TYPE_CHECKING:
-    from model_host.catalog.card import Card
     from model_host.client import Client
 
 
@@ -29,7 +29,7 @@ def check_ask(request: Ask, client: Client) -> str | None:
         choose(client.catalog, client.profile, "transcribe", language=request.language)
     if request.speak is not None:
         check_writable(request.speak)
-    return _speaker(request.voice, client)
+    return None if request.voice is None else card_with_voice(client, request.voice)
 
 
 def check_index(request: Index, client: Client) -> None:
@@ -77,14 +77,3 @@ def check_writable(path: Path) -> None:
         raise InvalidInput(
             f"The file {path} cannot be written.", why=why, fix="Choose another place."
         )
-
-
-def _speaker(voice: str | None, client: Client) -> str | None:
-    if voice is None:
-        return None
-    cards: list[Card] = [client.catalog.get(i) for i in client.profile.serves.get("synthesize", ())]
-    for card in cards:
-        if any(known.id == voice for known in card.voices):
-            return card.id
-    known = [known.id for card in cards for known in card.voices]
-    raise UnknownName.among("voice", voice, known, fix="List them: sutradhar speak --voices.")

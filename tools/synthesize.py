@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field, ValidationError
 
-from model_host.errors import InvalidInput
+from model_host.errors import InvalidInput, UnknownName
 from model_host.tasks import AudioChunk, Latency, Synthesize, Synthesized
 from tools.languages import guess_language
 
@@ -79,6 +79,16 @@ async def synthesize(
         first_audio_s=first_s if first_s is not None else time.perf_counter() - began,
         path=output,
     )
+
+
+def card_with_voice(client: Client, voice: str) -> str:
+    """The first card of the profile that has this voice. Raises UnknownName with the nearest."""
+    cards = [client.catalog.get(i) for i in client.profile.serves.get("synthesize", ())]
+    for card in cards:
+        if any(known.id == voice for known in card.voices):
+            return card.id
+    known = [known.id for card in cards for known in card.voices]
+    raise UnknownName.among("voice", voice, known, fix="List them: sutradhar speak --voices.")
 
 
 def _request(text: str, language: str, voice: str | None, speed: float) -> Synthesize:

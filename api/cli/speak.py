@@ -35,9 +35,11 @@ async def command(
         raise InvalidInput(
             "There is nothing to say.", fix="Give a text, or - to read it from standard input."
         )
-    from tools.synthesize import synthesize
+    from tools.synthesize import card_with_voice, synthesize
 
     async with run.client() as client:
+        if voice is not None and model is None:
+            model = card_with_voice(client, voice)
         speech = await synthesize(
             client,
             sys.stdin.read() if text == "-" else text,
