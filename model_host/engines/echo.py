@@ -31,8 +31,6 @@ class Echo:
 
     def run(self, request: Request, cancel: Cancel, emit: Emit) -> Result:
         assert isinstance(request, EchoRequest)
-        if request.misbehave:
-            self._misbehave(request.misbehave, emit)
         began = time.perf_counter()
         if request.sleep_s:
             cancel.wait(request.sleep_s)
@@ -40,6 +38,8 @@ class Echo:
         slept_s = time.perf_counter() - began
         for index in range(request.event_count):
             emit(EchoEvent(index=index, payload=request.payload))
+        if request.misbehave:  # last: whoever saw an event knows that the engine is at work
+            self._misbehave(request.misbehave, emit)
         return Echoed(payload=request.payload, slept_s=slept_s)
 
     def stream(

@@ -132,8 +132,8 @@ async def test_a_deaf_engine_does_not_block_its_slot_for_ever(opened: Opened) ->
     async with opened(QUICK) as client, asyncio.timeout(60):
         await run_one(client)
         pid = await pid_of(client)
-        async with client.open(Echo(misbehave="hang"), model="one"):
-            pass
+        async with client.open(Echo(event_count=1, misbehave="hang"), model="one") as call:
+            await anext(aiter(call))  # the engine has begun: it can not be cancelled any more
         with pytest.raises(WorkerHung):
             await run_one(client)
         await works_again(client, pid)
