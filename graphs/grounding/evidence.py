@@ -10,6 +10,7 @@ score them.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -19,7 +20,16 @@ from pydantic import BaseModel, ConfigDict
 
 from graphs.grounding.quantities import quantities
 from graphs.grounding.question import Question
-from graphs.grounding.words import content_stems, likeness, names, script, sentences, stem, tokens
+from graphs.grounding.words import (
+    STOP_WORDS,
+    content_stems,
+    likeness,
+    names,
+    script,
+    sentences,
+    stem,
+    tokens,
+)
 
 RANKING = (
     "dense",  # cosine of question and passage (embedded with its heading and what came before)
@@ -58,6 +68,7 @@ ANSWERING = (
 
 
 SHORT_CHARS = 120  # a passage up to this long is quoted whole
+_FIRST_PERSON = re.compile(r"\b(?:I|my|me|we|our|us)\b|मैं|मेर|हम", re.I)
 COSINE_WORTH = 6.0  # of a cosine beside a share of words: cosines of one passage differ little
 
 
@@ -68,6 +79,7 @@ class Passage:
     text: str
     before: str = ""  # the passage before it in its source
     context: str = ""  # heading, source name, speaker, following text
+    speaker: str = ""
     modality: str = "text"
     dense: float = 0.0
     rank: int = 0
@@ -105,8 +117,8 @@ class Fitted(BaseModel):
     answering_bias: float
     answer_at: float  # below this probability the graph abstains
     second_within: float  # a second passage is cited when its score is this near to the best
-    support_coverage: float  # share of a sentence's words that its passage must hold
-    support_cosine: float  # cosine of a sentence and its passage
+    support_coverage: float  # share of a sentence's words that its stretch must hold
+    support_cosine: float  # cosine of a sentence and its stretch
     figures: dict[str, float] = {}  # what the fit reached on the tuning world
 
 
@@ -192,8 +204,9 @@ def coverage(question: Question, text: str, weights: dict[str, float]) -> float:
     return found / total
 
 
-def holds_kind(question: Question, text: str) -> float:
-    """1 when the text holds something of the kind asked for that the question did not say."""
+def holds_kind(question: Question, text: str, speaker: str = "") -> float:
+    """1 when the text holds something of the kind asked for that the question did not say. Who
+    speaks of "I" is a person, too."""
     said = question.quantities
     has = quantities(text)
     fresh_numbers = has.numbers - said.numbers - {1.0}  # "one report", "एक रिपोर्ट": an article
@@ -211,9 +224,11 @@ def holds_kind(question: Question, text: str) -> float:
     known = set(question.names) | set(question.terms)
     if any(name not in known for name in names(text)):
         return 1.0
+    if _FIRST_PERSON.search(text) and any(stem(word) not in known for word in tokens(speaker)):
+        return 1.0
     first = tokens(text)[:1]
-    if first and first[0][:1].isupper() and stem(first[0]) not in known:
-        return 0.7
+    if first and first[0][:1].isupper() and first[0].casefold() not in STOP_WORDS:
+        return 0.7 if stem(first[0]) not in known else 0.0
     return 0.5 if first and script(first[0]) not in ("latin", "digit") else 0.0
 
 
@@ -229,7 +244,7 @@ def measure(
     wanted = len(asked_numbers) + len(asked.dates)
     found = sum(n in has.numbers for n in asked_numbers) + sum(d in has.dates for d in asked.dates)
     across = float(main_script(question.text) != main_script(passage.text))
-    after_question = float(_asks(passage.before))
+    after_question = float(asks(passage.before))
     return {
         "dense": passage.dense,
         "dense_margin": passage.dense - _median([other.dense for other in pool]),
@@ -237,10 +252,10 @@ def measure(
         "context_coverage": coverage(question, around, weights) * (1 - across),
         "names_missing": _missing(question.names, stems) * (1 - across),
         "numbers_missing": 1 - found / wanted if wanted else 0.0,
-        "kind": holds_kind(question, passage.text),
+        "kind": holds_kind(question, passage.text, passage.speaker),
         "head": _head(question, passage) * (1 - across),
         "medium": _medium(question, passage.modality),
-        "asks": float(_asks(passage.text)),
+        "asks": float(asks(passage.text)),
         "after_question": after_question,
         "inherited": after_question * max(0.0, passage.before_dense - 0.75) * 4,
         "inherited_coverage": after_question * coverage(question, passage.before, weights),
@@ -272,7 +287,7 @@ def best_sentence(
         kind = holds_kind(question, part)
         near = COSINE_WORTH * cosines[index] if cosines is not None else 0.0
         covered = coverage(question, part, weights)
-        return covered + 0.6 * kind + 0.5 * head - 0.5 * _asks(part) + near
+        return covered + 0.6 * kind + 0.5 * head - 0.5 * asks(part) + near
 
     return parts[max(range(len(parts)), key=worth)]
 
@@ -286,11 +301,12 @@ def main_script(text: str) -> str:
 def _head(question: Question, passage: Passage) -> float:
     if not question.head:
         return 0.5
-    near = f"{passage.text} {passage.before}" if _asks(passage.before) else passage.text
+    near = f"{passage.text} {passage.before}" if asks(passage.before) else passage.text
     return match(question.head, content_stems(near))
 
 
-def _asks(text: str) -> bool:
+def asks(text: str) -> bool:
+    """True when a text ends in a question."""
     return text.rstrip("\"'”’) ").endswith("?")
 
 

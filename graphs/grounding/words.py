@@ -47,6 +47,13 @@ STOP_WORDS = frozenset(
     """.split()
 )  # fmt: skip
 
+# A sentence that begins so, or that is this short, takes its matter from the one before.
+_LEANING = frozenset(
+    """it its they them their this that these those he she his her there then both which
+    यह वह ये वे इस उस इसके उसके इसका उसका इन उन इनके उनके yeh woh iska uska""".split()
+)
+_FRAGMENT_WORDS = 5
+
 
 @lru_cache(maxsize=8)
 def _stemmer(language: str) -> snowballstemmer.stemmer:
@@ -157,3 +164,20 @@ def sentences(text: str) -> list[str]:
     if text[at:].strip():
         parts.append(text[at:].strip())
     return parts
+
+
+def stretches(text: str) -> list[str]:
+    """What may support one claim, each verbatim in `text`: its sentences, and for a sentence that
+    leans on the one before ("It opens in March.", "Nine women."), the two together."""
+    found: list[str] = []
+    at = before = 0
+    for place, part in enumerate(sentences(text)):
+        start = text.index(part, at)
+        at = start + len(part)
+        words = tokens(part)
+        leans = bool(words) and (words[0].casefold() in _LEANING or len(words) <= _FRAGMENT_WORDS)
+        if place and leans:
+            found.append(text[before:at])
+        found.append(part)
+        before = start
+    return found

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from typing import Any
 
-import numpy as np
 from langgraph.runtime import Runtime
 
 from graphs.grounding.evidence import (
     Passage,
+    asks,
     best_sentence,
     coverage,
     fitted,
@@ -18,7 +18,7 @@ from graphs.grounding.evidence import (
 )
 from graphs.grounding.question import Question, analyse
 from graphs.grounding.support import supported
-from graphs.grounding.words import sentences
+from graphs.grounding.words import sentences, stem, stretches, tokens
 from graphs.recall.context import Context
 from graphs.recall.prompts import DRAFT_SYSTEM, DRAFT_USER, clock, phrase, spoken_clock
 from graphs.recall.state import Candidate, Citation, State
@@ -51,7 +51,7 @@ async def retrieve(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     candidates = [
         Candidate(
             moment=found[verdict.index].moment.model_dump(mode="json", exclude={"words"}),
-            context=f"{pool[verdict.index].context} {question.text}",
+            context=_lends(found[verdict.index]),
             score=verdict.score,
             quote=best_sentence(question, pool[verdict.index].text, judged.weights),
         )
@@ -120,20 +120,17 @@ async def ground(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
     began = time.perf_counter()
     chosen = _chosen(state)
     question = analyse(state["question"], state.get("language"))
-    kept, cited, dropped = await _grounded(state, question, chosen)
+    kept, citations, dropped = await _grounded(state, question, chosen)
     language = question.language
     if kept:
         answer = " ".join(kept)
-        spoken = answer
     else:
-        cited = chosen
-        answer = " ".join(candidate["quote"] for candidate in cited)
-        spoken = answer
-    citations = [_citation(candidate) for candidate in cited]
-    answer = f"{answer} ({'; '.join(_where(citation, language) for citation in citations)})"
+        citations = [_citation(candidate, candidate["quote"]) for candidate in chosen]
+        answer = " ".join(_said(candidate) for candidate in chosen)
+    where = "; ".join(dict.fromkeys(_where(citation, language) for citation in citations))
     return {
-        "answer": answer,
-        "spoken": _spoken(spoken, citations[0], language),
+        "answer": f"{answer} ({where})",
+        "spoken": _spoken(answer, citations[0], language),
         "abstained": False,
         "citations": citations,
         "dropped": dropped,
@@ -178,35 +175,52 @@ async def _refine(
 
 async def _grounded(
     state: State, question: Question, chosen: list[Candidate]
-) -> tuple[list[str], list[Candidate], list[str]]:
-    """The draft's supported sentences, the candidates that support them, and what was dropped."""
-    parts = sentences(state.get("draft", ""))
-    if not parts:
-        return [], [], []
-    passages = [candidate["moment"]["text"] for candidate in chosen]
-    reply = await services().client.run(EmbedText(texts=(*parts, *passages), kind="passage"))
-    assert isinstance(reply.result, Embedded)
-    vectors = reply.result.vectors
-    cosines = vectors[: len(parts)] @ vectors[len(parts) :].T
+) -> tuple[list[str], list[Citation], list[str]]:
+    """The draft's supported sentences, what supports each, and what was dropped."""
     kept: list[str] = []
-    cited: list[Candidate] = []
+    citations: list[Citation] = []
     dropped: list[str] = []
-    for row, part in enumerate(parts):
-        checks = [
-            supported(part, passage, float(cosines[row, column]), chosen[column]["context"])
-            for column, passage in enumerate(passages)
-        ]
-        best = int(np.argmax([check.coverage if check.holds else -1.0 for check in checks]))
-        if not checks[best].holds:
-            dropped.append(f"{part} [{checks[best].reason}]")
+    for part in sentences(state.get("draft", "")):
+        held, reason = await _support(part, question, chosen)
+        if held is None:
+            dropped.append(f"{part} [{reason}]")
             continue
         kept.append(part)
-        if chosen[best] not in cited:
-            cited.append(chosen[best])
+        if held not in citations:
+            citations.append(held)
     said = " ".join(kept)
     if kept and not _responsive(question, said, chosen[0]["quote"]):
         return [], [], [*dropped, f"{said} [it does not say what was asked]"]
-    return kept, cited, dropped
+    return kept, citations, dropped
+
+
+async def _support(
+    part: str, question: Question, chosen: list[Candidate]
+) -> tuple[Citation | None, str]:
+    """The stretch that supports a sentence best, as a citation; or why there is none."""
+    asked = {*question.terms, *question.frame_terms}
+    checks = [
+        (supported(part, stretch, context=candidate["context"], asked=asked), stretch, candidate)
+        for candidate in chosen
+        for stretch in stretches(candidate["moment"]["text"])
+    ]
+    if not checks:
+        return None, "there is no source"
+    check, stretch, candidate = max(checks, key=lambda c: (c[0].holds, c[0].coverage))
+    if not check.holds:
+        return None, check.reason
+    reply = await services().client.run(EmbedText(texts=(part, stretch), kind="passage"))
+    assert isinstance(reply.result, Embedded)
+    one, other = reply.result.vectors
+    if float(one @ other) < fitted().support_cosine:
+        return None, "its meaning is not near the source's"
+    return _citation(candidate, stretch), ""
+
+
+def _said(candidate: Candidate) -> str:
+    """A quote as an answer: with the speaker's name, where it is known."""
+    speaker, quote = candidate["moment"]["speaker"], candidate["quote"]
+    return f"{speaker}: {quote}" if speaker and not quote.startswith(speaker) else quote
 
 
 def _responsive(question: Question, said: str, quote: str) -> bool:
@@ -248,6 +262,7 @@ def passages(found: list[Found]) -> list[Passage]:
                 text=moment.text,
                 before=item.before.text if item.before else "",
                 context=" ".join(part for part in context if part),
+                speaker=moment.speaker or "",
                 modality=moment.modality,
                 dense=item.hit.dense,
                 rank=rank,
@@ -257,7 +272,16 @@ def passages(found: list[Found]) -> list[Passage]:
     return pool
 
 
-def _citation(candidate: Candidate) -> Citation:
+def _lends(item: Found) -> str:
+    """What may lend its names and words to a claim from a Moment: heading, source, speaker, and
+    the question that it replies to."""
+    moment = item.moment
+    asked = item.before.text if item.before and asks(item.before.text) else ""
+    parts = (moment.section, moment.source, moment.speaker, asked)
+    return " ".join(part for part in parts if part)
+
+
+def _citation(candidate: Candidate, quote: str) -> Citation:
     moment = candidate["moment"]
     start, end = moment["start_us"], moment["end_us"]
     return Citation(
@@ -267,7 +291,7 @@ def _citation(candidate: Candidate) -> Citation:
         start_s=None if start is None else start / 1e6,
         end_s=None if end is None else end / 1e6,
         page=moment["page"],
-        quote=candidate["quote"],
+        quote=quote,
     )
 
 
@@ -293,8 +317,6 @@ def _spoken(text: str, citation: Citation, language: str) -> str:
 
 def _looked_for(question: Question) -> list[str]:
     """The question's content words as the asker wrote them."""
-    from graphs.grounding.words import stem, tokens
-
     wanted = set(question.terms)
     seen: dict[str, None] = {}
     for word in tokens(question.text):

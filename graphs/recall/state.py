@@ -21,7 +21,7 @@ class Citation(TypedDict):
 
 
 class Candidate(TypedDict):
-    """A Moment under judgement."""
+    """A Moment under judgement. `context` may lend names to a claim (see `support.py`)."""
 
     moment: dict[str, Any]
     context: str

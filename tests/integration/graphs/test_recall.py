@@ -54,8 +54,8 @@ async def test_an_answer_cites_the_second_and_quotes_verbatim(world: World, draf
 async def test_without_a_draft_the_answer_is_the_quote(world: World) -> None:
     answer = await ask("How much money was approved for the storm drain?", draft=False)
 
-    assert answer["answer"] == f"{RECORDED} (council, 0:08)"
-    assert answer["spoken"] == f"In council, at 8 seconds: {RECORDED}"
+    assert answer["answer"] == f"Anita Desai: {RECORDED} (council, 0:08)"
+    assert answer["spoken"] == f"In council, at 8 seconds: Anita Desai: {RECORDED}"
 
 
 async def test_a_document_is_cited_without_times(world: World) -> None:
