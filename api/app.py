@@ -21,12 +21,13 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel
 
 from api.errors import problem
-from api.schemas import Ask, Index
+from api.schemas import Ask, Index, Loading
 from api.settings import Settings, load_settings
 from model_host.errors import InvalidInput, SutradharError, Unavailable
 
 if TYPE_CHECKING:
     from api.backend import LocalBackend
+    from model_host.client import Notice
 
 log = logging.getLogger("api")
 
@@ -61,13 +62,13 @@ def create_app(settings: Settings | None = None, *, backend: LocalBackend | None
         if request.audio is not None or request.speak is not None:
             _only_at_home(http)
         await backend.prepare(request)
-        return _lines(app, backend.ask(request))
+        return _lines(app, _with_notices(backend, backend.ask(request)))
 
     @app.post("/index")
     async def index(request: Index, backend: Backend, http: Request) -> StreamingResponse:
         _only_at_home(http)
         await backend.prepare(request)
-        return _lines(app, backend.index(request))
+        return _lines(app, _with_notices(backend, backend.index(request)))
 
     @app.get("/corpora")
     async def corpora(backend: Backend) -> list[dict[str, Any]]:
@@ -76,6 +77,13 @@ def create_app(settings: Settings | None = None, *, backend: LocalBackend | None
     @app.get("/sources")
     async def sources(corpus: str, backend: Backend) -> list[dict[str, Any]]:
         return [info.model_dump(mode="json") for info in await backend.sources(corpus)]
+
+    @app.get("/moments")
+    async def moments(
+        corpus: str, backend: Backend, source: str | None = None
+    ) -> list[dict[str, Any]]:
+        found = await backend.moments(corpus, source)
+        return [moment.model_dump(mode="json", exclude={"moment_id"}) for moment in found]
 
     @app.delete("/corpora")
     async def remove(corpus: str, backend: Backend, source: str | None = None) -> None:
@@ -109,6 +117,35 @@ def _backend(request: Request) -> LocalBackend:
 
 
 Backend = Annotated[Any, Depends(_backend)]
+
+
+async def _with_notices(
+    backend: LocalBackend, events: AsyncGenerator[BaseModel, None]
+) -> AsyncGenerator[BaseModel, None]:
+    """The events of an operation, and between them what the host pulls and loads meanwhile."""
+    lines: asyncio.Queue[BaseModel | None] = asyncio.Queue()
+
+    def heard(notice: Notice) -> None:
+        lines.put_nowait(Loading(notice=notice))
+
+    async def work() -> None:
+        try:
+            async with aclosing(events) as stream:
+                async for event in stream:
+                    lines.put_nowait(event)
+        finally:
+            lines.put_nowait(None)
+
+    backend.listeners.add(heard)
+    working = asyncio.create_task(work())
+    try:
+        while (line := await lines.get()) is not None:
+            yield line
+        await working  # raises what ended it
+    finally:
+        backend.listeners.discard(heard)
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
 
 
 def _lines(app: FastAPI, events: AsyncGenerator[BaseModel, None]) -> StreamingResponse:

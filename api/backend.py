@@ -21,6 +21,7 @@ from api.shelf import Shelf
 
 if TYPE_CHECKING:
     from indexers.corpora import Corpora, Corpus, CorpusInfo, SourceInfo
+    from indexers.moments import Moment
     from model_host.client import Client, Notice
 
 Listener = Callable[["Notice"], None]
@@ -38,14 +39,19 @@ class Backend(Protocol):
 
     async def sources(self, corpus: str) -> list[SourceInfo]: ...
 
+    async def moments(self, corpus: str, source: str | None = None) -> list[Moment]: ...
+
     async def remove(self, corpus: str, source: str | None = None) -> None: ...
 
 
 class LocalBackend:
     """Owns a model client and the corpora it has opened."""
 
-    def __init__(self, settings: Settings, client: Client, corpora: Corpora) -> None:
+    def __init__(
+        self, settings: Settings, client: Client, corpora: Corpora, listeners: set[Listener]
+    ) -> None:
         self.settings = settings
+        self.listeners = listeners  # of what the host pulls and loads
         self.client = client
         self._corpora = corpora
         self._shelf = Shelf(corpora)
@@ -72,18 +78,19 @@ class LocalBackend:
         return speaker
 
     async def ask(self, request: Ask) -> AsyncGenerator[Stage | Answer, None]:
+        began = time.perf_counter()
+        speaker = await self.prepare(request)  # first: what is wrong is said at once
         from langchain_core.messages import HumanMessage
 
         from graphs.conversation.context import Context
         from graphs.conversation.graph import build_graph
         from graphs.conversation.state import InputState
 
-        began = time.perf_counter()
         context = Context(
             corpus=request.corpus,
             language=request.language,
             voice=request.voice,
-            speech_model=await self.prepare(request),
+            speech_model=speaker,
             chat_model=request.model,
             draft=request.draft,
         )
@@ -163,6 +170,10 @@ class LocalBackend:
         async with self._shelf.using(corpus) as opened:
             return await opened.sources()
 
+    async def moments(self, corpus: str, source: str | None = None) -> list[Moment]:
+        async with self._shelf.using(corpus) as opened:
+            return await opened.moments(source)
+
     async def remove(self, corpus: str, source: str | None = None) -> None:
         if source is None:
             await self._shelf.remove(corpus)
@@ -182,9 +193,15 @@ async def open_local(
     from indexers.corpora import Corpora
     from model_host.client import open_client, serve_client
 
+    listeners = {on_notice} if on_notice is not None else set()
+
+    def tell(notice: Notice) -> None:
+        for listener in tuple(listeners):
+            listener(notice)
+
     opened = serve_client if shared else open_client
-    async with opened(settings.host, on_notice=on_notice) as client:
-        backend = LocalBackend(settings, client, Corpora(settings.index))
+    async with opened(settings.host, on_notice=tell) as client:
+        backend = LocalBackend(settings, client, Corpora(settings.index), listeners)
         try:
             with provide(Services(client, backend.corpus, settings.graphs)):
                 yield backend
@@ -200,7 +217,7 @@ async def open_backend(
     from api.remote import connect
 
     async with AsyncExitStack() as stack:
-        remote = await connect(settings, stack)
+        remote = await connect(settings, stack, on_notice)
         if remote is not None:
             yield remote
         else:

@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from api.schemas import Answer, Ask, Index, Indexed, Stage
+from api.schemas import Answer, Ask, Index, Indexed, Loading, Stage
 from api.settings import Settings
 from model_host.errors import SutradharError, Unavailable
 
 if TYPE_CHECKING:
     import httpx
 
+    from api.backend import Listener
     from indexers.corpora import CorpusInfo, SourceInfo
+    from indexers.moments import Moment
 
 _EVENTS: dict[str, type[Stage | Answer | Indexed]] = {
     "stage": Stage,
@@ -27,7 +29,9 @@ _EVENTS: dict[str, type[Stage | Answer | Indexed]] = {
 }
 
 
-async def connect(settings: Settings, stack: AsyncExitStack) -> RemoteBackend | None:
+async def connect(
+    settings: Settings, stack: AsyncExitStack, on_notice: Listener | None = None
+) -> RemoteBackend | None:
     """A backend over the server's socket, or None when no server answers there."""
     if not _exists(settings.api_socket):
         return None
@@ -44,12 +48,13 @@ async def connect(settings: Settings, stack: AsyncExitStack) -> RemoteBackend | 
         (await client.get("/health", timeout=5.0)).raise_for_status()
     except httpx.HTTPError:
         return None  # a socket left by a killed server
-    return RemoteBackend(client)
+    return RemoteBackend(client, on_notice)
 
 
 class RemoteBackend:
-    def __init__(self, client: httpx.AsyncClient) -> None:
+    def __init__(self, client: httpx.AsyncClient, on_notice: Listener | None) -> None:
         self._client = client
+        self._on_notice = on_notice
 
     async def ask(self, request: Ask) -> AsyncGenerator[Stage | Answer, None]:
         async with aclosing(self._events("/ask", request)) as events:
@@ -73,6 +78,13 @@ class RemoteBackend:
 
         rows = await self._call("GET", "/sources", corpus=corpus)
         return [SourceInfo.model_validate(row) for row in rows]
+
+    async def moments(self, corpus: str, source: str | None = None) -> list[Moment]:
+        from indexers.moments import Moment
+
+        named = {"corpus": corpus} | ({"source": source} if source is not None else {})
+        rows = await self._call("GET", "/moments", **named)
+        return [Moment.model_validate(row) for row in rows]
 
     async def remove(self, corpus: str, source: str | None = None) -> None:
         named = {"corpus": corpus} | ({"source": source} if source is not None else {})
@@ -106,6 +118,10 @@ class RemoteBackend:
                         line = json.loads(text)
                         if line["type"] == "error":
                             raise SutradharError.from_wire(line)
+                        if line["type"] == "loading":
+                            if self._on_notice is not None:
+                                self._on_notice(Loading.model_validate(line).notice)
+                            continue
                         yield _EVENTS[line["type"]].model_validate(line)
         except (httpx.HTTPError, ValueError, LookupError, TypeError) as error:
             raise _gone(error) from error

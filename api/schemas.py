@@ -7,6 +7,8 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
+from model_host.client import Notice
+
 
 class _Schema(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -47,7 +49,8 @@ class Ask(_Schema):
 
 
 class Cited(_Schema):
-    """Evidence. Times are seconds from the start of the source; null for documents."""
+    """Evidence. Times are seconds from the start of the source; null for documents. `at` is when
+    it happened in the world (ISO 8601), where the source says."""
 
     source: str
     moment_id: str
@@ -56,6 +59,9 @@ class Cited(_Schema):
     end_s: float | None
     page: int | None
     quote: str
+    section: str | None = None
+    speaker: str | None = None
+    at: str | None = None
 
 
 class Answer(_Schema):
@@ -82,6 +88,13 @@ class Stage(_Schema):
 
     type: Literal["stage"] = "stage"
     name: str
+
+
+class Loading(_Schema):
+    """The host pulls or loads a model that the operation waits for; see `Notice`."""
+
+    type: Literal["loading"] = "loading"
+    notice: Notice
 
 
 class Index(_Schema):

@@ -42,7 +42,6 @@ async def command(
     """Ask a corpus; answers cite source and second, or abstain.
 
     An answer is made of what the sources say; where nothing supports one, it says so."""
-    from api.backend import open_backend
     from api.schemas import Ask
 
     asked = checked(
@@ -58,7 +57,7 @@ async def command(
         draft=False if quotes else None,
     )
     with run.out.bars() as bars:
-        async with open_backend(run.settings, on_notice=run.show(bars)) as backend:
+        async with run.backend(bars) as backend:
             answer = await last_answer(backend.ask(asked), bars)
     run.out.result(answer.public())
     show(answer, run.out)

@@ -36,7 +36,6 @@ async def command(
 
     The conversation is kept: the same --thread goes on after a restart. With --json each answer is
     one line of JSON."""
-    from api.backend import open_backend
     from api.schemas import Ask
     from model_host.errors import SutradharError
 
@@ -44,7 +43,7 @@ async def command(
     speak: Path | None = None
     with run.out.bars() as bars:
         async with (
-            open_backend(run.settings, on_notice=run.show(bars)) as backend,
+            run.backend(bars) as backend,
             aclosing(typed_lines()) as lines,
         ):
             await backend.sources(corpus)  # a missing or busy corpus is said now

@@ -1,7 +1,8 @@
-"""`sutradhar corpora`: list, `corpora show`, `corpora rm`."""
+"""`sutradhar corpora`: list, `corpora show`, `corpora moments`, `corpora rm`."""
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
@@ -16,9 +17,7 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="The corpus.")]
 
 async def corpora(run: Run) -> None:
     """List, look into and remove corpora."""
-    from api.backend import open_backend
-
-    async with open_backend(run.settings) as backend:
+    async with run.backend() as backend:
         rows = await backend.corpora()
     run.out.result(rows)
     run.out.table(
@@ -41,9 +40,7 @@ async def corpora(run: Run) -> None:
 
 async def show(run: Run, name: Name) -> None:
     """Show the sources of a corpus."""
-    from api.backend import open_backend
-
-    async with open_backend(run.settings) as backend:
+    async with run.backend() as backend:
         rows = await backend.sources(name)
     run.out.result(rows)
     run.out.table(
@@ -60,17 +57,50 @@ async def show(run: Run, name: Name) -> None:
     )
 
 
+async def moments(
+    run: Run,
+    name: Name,
+    source: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Those of this source alone.")
+    ] = None,
+) -> None:
+    """List the Moments of a corpus, which citations name: by source, then time or page."""
+    from graphs.recall.prompts import clock
+
+    async with run.backend() as backend:
+        rows = await backend.moments(name, source)
+    run.out.result([row.model_dump(mode="json", exclude={"words"}) for row in rows])
+    run.out.table(
+        ("source", "at", "modality", "speaker", "text", "moment"),
+        [
+            (
+                row.source,
+                clock(row.start_s) if row.start_s is not None else row.page and f"p. {row.page}",
+                row.modality,
+                row.speaker,
+                row.text,
+                row.moment_id,
+            )
+            for row in rows
+        ],
+    )
+
+
 async def rm(
     run: Run,
     name: Name,
     source: Annotated[
         str | None, typer.Option(metavar="NAME", help="Remove this source alone.")
     ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask first.")] = False,
 ) -> None:
-    """Remove a corpus, or one source of it. The files that were indexed stay."""
-    from api.backend import open_backend
+    """Remove a corpus, or one source of it. The files that were indexed stay.
 
-    async with open_backend(run.settings) as backend:
+    Asks first where it is run by hand."""
+    if not yes and sys.stdin.isatty():
+        what = f"the source '{source}' of '{name}'" if source else f"the whole corpus '{name}'"
+        typer.confirm(f"Remove {what}?", abort=True, err=True)
+    async with run.backend() as backend:
         await backend.remove(name, source)
     run.out.result({"removed": source or name})
     run.out.text(f"removed {source or name}")
@@ -78,4 +108,5 @@ async def rm(
 
 add_default(app, corpora)
 add_command(app, show, "show")
+add_command(app, moments, "moments")
 add_command(app, rm, "rm")

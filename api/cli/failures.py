@@ -9,6 +9,7 @@ import traceback
 
 import typer
 
+from api.cli.output import printable
 from api.errors import INTERNAL, INTERRUPTED, INVALID, OK, TERMINATED, outcome, problem
 from model_host.errors import InvalidInput, SutradharError
 
@@ -49,7 +50,7 @@ def _say(error: SutradharError, as_json: bool) -> None:
         print(json.dumps(problem(error), ensure_ascii=False, default=str), file=sys.stderr)
         return
     lines = [f"error: {error.what}", *(line for line in (error.why, error.fix) if line)]
-    print("\n  ".join(lines), file=sys.stderr)
+    print("\n  ".join(map(printable, lines)), file=sys.stderr)
 
 
 def _usage(error: typer.TyperException, as_json: bool) -> int:

@@ -38,7 +38,6 @@ async def command(
     the first error."""
     from contextlib import aclosing
 
-    from api.backend import open_backend
     from api.cli.ask import checked
     from api.schemas import Index
 
@@ -52,7 +51,7 @@ async def command(
     last: dict[tuple[str, str | None], Indexed] = {}
     with run.out.bars() as bars:
         async with (
-            open_backend(run.settings, on_notice=run.show(bars)) as backend,
+            run.backend(bars) as backend,
             aclosing(backend.index(request)) as events,
         ):
             async for event in events:
@@ -85,10 +84,14 @@ def _failure(failed: list[Indexed], total: int) -> SutradharError:
     first = dict(failed[0].error or {})
     if total > 1:
         first["why"] = "; ".join(f"{e.source}: {_what(e)}" for e in failed[:3])
+        if len(failed) > 3:
+            first["why"] += f" And {len(failed) - 3} more, listed above."
         first["what"] = f"{len(failed)} of {total} sources could not be indexed."
         first["fix"] = "The others are in the corpus. Mend these and run the command again."
     return SutradharError.from_wire(first)
 
 
 def _what(event: Indexed) -> str:
-    return str(event.error["what"]) if event.error else ""
+    """What went wrong with a source, and why."""
+    error = event.error or {}
+    return " ".join(str(error[part]) for part in ("what", "why") if error.get(part))

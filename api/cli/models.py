@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,6 +12,7 @@ from api.cli.run import Run, add_command, add_default, new_app
 
 if TYPE_CHECKING:
     from model_host.catalog.card import Card
+    from model_host.store import Store
 
 app = new_app()
 
@@ -43,7 +45,7 @@ async def models(
                 _languages(card),
                 megabytes(card.download_bytes) if card.files else "-",
                 _licence(card),
-                "yes" if store.is_present(card) else "no",
+                _here(card, store, run.settings.host.allow),
                 _quality(card),
             ]
             for card in cards
@@ -137,6 +139,13 @@ add_default(app, models)
 add_command(app, show, "show")
 add_command(app, verify, "verify")
 add_command(app, rm, "rm")
+
+
+def _here(card: Card, store: Store, allow: Collection[str]) -> str:
+    """A card that is off by default (remote, not commercial) is not here until it is allowed."""
+    if not card.default_on and card.id not in allow:
+        return "off"
+    return "yes" if store.is_present(card) else "no"
 
 
 def _languages(card: Card) -> str:

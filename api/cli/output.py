@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from model_host.errors import InvalidInput
 if TYPE_CHECKING:
     from rich.console import Console
 
+_LINE_EVERY_S = 5.0  # where progress cannot be drawn
 _JOINERS = "\u200c\u200d"  # Indian scripts need them
 
 
@@ -84,8 +86,8 @@ class Output:
 
 
 class Bars:
-    """One bar a thing in progress, drawn from its first report; where stderr is no terminal, one
-    line when a thing starts and one when it is done."""
+    """One bar a thing in progress, drawn from its first report; where stderr is no terminal, a
+    line when a thing starts, one every few seconds, and one when it is done."""
 
     def __init__(self) -> None:
         self._live = sys.stderr.isatty()
@@ -101,15 +103,24 @@ class Bars:
 
     def update(self, what: str, done: float, total: float | None, *, unit: str = "") -> None:
         """`done` of `total` bytes (unit "bytes") or other units."""
+        what = printable(what)
         if self._live:
             self._draw(what, done, total, unit)
             return
+        now = time.monotonic()
         if what not in self._tasks:
-            self._tasks[what] = False
+            self._tasks[what] = now
             print(f"{what} …", file=sys.stderr)
-        if total is not None and done >= total and not self._tasks[what]:
-            self._tasks[what] = True
+        said = self._tasks[what]  # when; None: it was done
+        if said is None:
+            return
+        if total is not None and done >= total:
+            self._tasks[what] = None
             print(f"{what}: done", file=sys.stderr)
+        elif done and now - said >= _LINE_EVERY_S:
+            self._tasks[what] = now
+            share = f" ({done / total:.0%})" if total else ""
+            print(f"{what}: {amount(done, total, unit)}{share}", file=sys.stderr)
 
     def _draw(self, what: str, done: float, total: float | None, unit: str) -> None:
         """Without a total, the bar pulses and shows no amount."""

@@ -23,9 +23,10 @@ INTRODUCTION = """\
 Drawn from the commands themselves by `make docs`; do not edit it.
 
 Results go to stdout, everything else (progress, remarks, errors) to stderr. With `--json`, stdout
-holds one JSON value and nothing else; a failure leaves stdout empty and puts a JSON problem on
-stderr: `code`, `what`, `why`, `fix`, `exit_code`. Tables become tab-separated lines when stdout is
-not a terminal. `SUTRADHAR_DEBUG=1` adds the traceback of an error.
+holds one JSON value and nothing else; a failure puts a JSON problem on stderr (`code`, `what`,
+`why`, `fix`, `exit_code`) and leaves stdout empty, except that `index` still lists how each source
+ended. Tables become tab-separated lines when stdout is not a terminal. `SUTRADHAR_DEBUG=1` adds
+the traceback of an error.
 
 A flag beats a `SUTRADHAR_*` variable, which beats `sutradhar.toml` (in the working folder, else in
 the data home); `sutradhar.example.toml` lists every setting. Shell completion:

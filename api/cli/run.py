@@ -18,6 +18,7 @@ from api.cli.failures import Terminated
 from api.cli.output import Bars, Output
 
 if TYPE_CHECKING:
+    from api.backend import Backend
     from api.settings import Settings
     from model_host.catalog.load import Catalog, Profile
     from model_host.client import Client, Notice
@@ -74,11 +75,53 @@ class Run:
 
         return load_profile(self.settings.host, self.catalog)
 
+    async def agree(self) -> None:
+        """Raises InvalidInput when a running server, which does the work, was started with other
+        settings than this command's flags ask for."""
+        asked = {name: self.flags[name] for name in ("offline", "models", "profile")}
+        if all(value is None for value in asked.values()):
+            return
+        from model_host.client import open_client
+        from model_host.errors import InvalidInput, Unavailable
+
+        try:
+            async with open_client(self.settings.host, embedded=False) as client:
+                status = await client.status()
+        except Unavailable:
+            return  # none is running
+        host = self.settings.host
+        differs = [
+            f"--{name}"
+            for name, same in (
+                ("offline", status.offline),
+                ("models", status.models_root == str(host.models_root)),
+                ("profile", status.profile == host.profile),
+            )
+            if asked[name] is not None and not same
+        ]
+        if differs:
+            raise InvalidInput(
+                f"The running server was started without this {differs[0]}.",
+                why=f"It does the work of every command (process {status.pid}).",
+                fix="Leave the flag out, or stop the server first.",
+            )
+
+    @asynccontextmanager
+    async def backend(self, bars: Bars | None = None) -> AsyncIterator[Backend]:
+        """A running server's operations, else this process's own. Raises as `agree`."""
+        from api.backend import open_backend
+
+        await self.agree()
+        on_notice = self.show(bars) if bars is not None else None
+        async with open_backend(self.settings, on_notice=on_notice) as backend:
+            yield backend
+
     @asynccontextmanager
     async def client(self) -> AsyncIterator[Client]:
-        """The model client; what it pulls or loads shows as bars on stderr."""
+        """The model client; what it pulls or loads shows as bars on stderr. Raises as `agree`."""
         from model_host.client import open_client
 
+        await self.agree()
         with self.out.bars() as bars:
             async with open_client(self.settings.host, on_notice=self.show(bars)) as client:
                 yield client

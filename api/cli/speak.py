@@ -35,8 +35,10 @@ async def command(
         raise InvalidInput(
             "There is nothing to say.", fix="Give a text, or - to read it from standard input."
         )
+    from api.requests import check_writable
     from tools.synthesize import card_with_voice, synthesize
 
+    check_writable(output)
     async with run.client() as client:
         if voice is not None and model is None:
             model = card_with_voice(client, voice)

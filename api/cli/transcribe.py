@@ -41,9 +41,13 @@ async def command(
     """Write down what is said in a recording or video.
 
     The text format has one line a segment, with the time it starts at."""
+    from api.requests import check_readable, check_writable
     from indexers.media.audio import probe
     from tools.transcribe import transcribe
 
+    check_readable(file)
+    if output is not None:
+        check_writable(output)
     if format is Format.json:
         run.out.as_json = True
     info = await asyncio.to_thread(probe, file)

@@ -42,7 +42,11 @@ async def listen(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
         return {"turn": turn}
     began = time.perf_counter()
     heard = await transcribe(
-        services().client, Path(audio), language=context.language, model=context.transcribe_model
+        services().client,
+        Path(audio),
+        language=context.language,
+        model=context.transcribe_model,
+        words=False,
     )
     turn = Turn(
         question=heard.text,

@@ -60,9 +60,9 @@ NOT_ASKED = {"en": "There was no question.", "hi": "कोई प्रश्न
 def is_small_talk(text: str) -> bool:
     """True when the text asks nothing that evidence could answer."""
     words = [word.casefold() for word in tokens(text)]
-    if " ".join(words) in _ABOUT_ITSELF:
-        return True
     others = [word for word in words if word not in _GREETINGS]
+    if {" ".join(words), " ".join(others)} & _ABOUT_ITSELF:
+        return True
     return len(others) < len(words) and all(word in _BESIDE_GREETINGS for word in others)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 from langgraph.runtime import Runtime
@@ -292,7 +293,14 @@ def _citation(candidate: Candidate, quote: str) -> Citation:
         end_s=None if end is None else end / 1e6,
         page=moment["page"],
         quote=quote,
+        section=moment["section"],
+        speaker=moment["speaker"],
+        at=None if moment["at_us"] is None else _iso(moment["at_us"]),
     )
+
+
+def _iso(at_us: int) -> str:
+    return datetime.fromtimestamp(at_us / 1e6, UTC).isoformat(timespec="seconds")
 
 
 def _where(citation: Citation, language: str) -> str:
@@ -300,7 +308,11 @@ def _where(citation: Citation, language: str) -> str:
         return f"{citation['source']}, {clock(citation['start_s'])}"
     if citation["page"] is not None:
         return f"{citation['source']}, {phrase('page', language, page=citation['page'])}"
-    return citation["source"]
+    return (
+        f"{citation['source']}, {citation['section']}"
+        if citation["section"]
+        else citation["source"]
+    )
 
 
 def _spoken(text: str, citation: Citation, language: str) -> str:

@@ -9,7 +9,8 @@ from typing_extensions import TypedDict  # pydantic makes no schema of Python 3.
 
 
 class Citation(TypedDict):
-    """Evidence for an answer. `quote` is found verbatim in the Moment's text."""
+    """Evidence for an answer. `quote` is found verbatim in the Moment's text; `at` is when it
+    happened in the world (ISO 8601, UTC), where the source says."""
 
     source: str
     moment_id: str
@@ -18,6 +19,9 @@ class Citation(TypedDict):
     end_s: float | None
     page: int | None
     quote: str
+    section: str | None
+    speaker: str | None
+    at: str | None
 
 
 class Candidate(TypedDict):

@@ -27,6 +27,7 @@ from model_host.tasks import Progress, Request, Segment, Transcribe, Transcribed
 
 RATE_HZ = 16000
 VAD_BLOCK_S = 300  # speech is looked for in blocks of this length
+_SCRAP_S = 1.0
 UNKNOWN = "und"  # ISO 639 for a language that nobody can tell: there was no speech
 
 # Whisper writes Indian languages in Latin or Urdu letters unless its prompt shows the script.
@@ -93,7 +94,13 @@ class FasterWhisper:
         """
         ask = expect(request, Transcribe)
         if ask.language is not None and ask.language not in self._languages:
-            raise UnknownName.among("language of this model", ask.language, self._languages)
+            known = ", ".join(self._languages)
+            raise UnknownName(
+                f"This model does not know the language '{ask.language}'.",
+                fix=f"It knows: {known}." if len(known) < 200 else "See 'sutradhar models show'.",
+                kind="language",
+                name=ask.language,
+            )
         audio = usable(ask.audio, ask.rate_hz, RATE_HZ)
         duration_s = len(audio) / RATE_HZ
         language, sure, heard = ask.language, 1.0, Counter[str]()
@@ -188,7 +195,7 @@ class FasterWhisper:
         chunks = [{"start": span.start, "end": span.end} for span in group]
         for found in restore_speech_timestamps(segments, chunks, RATE_HZ):
             text = found.text.strip()
-            if not text:
+            if not text or _made_up(found, len(sound) / RATE_HZ):
                 continue
             words = tuple(
                 Word(
@@ -207,6 +214,14 @@ class FasterWhisper:
                 confidence=min(1.0, math.exp(float(found.avg_logprob))),
                 words=words,
             )
+
+
+def _made_up(found: Any, length_s: float) -> bool:
+    """True for text that no speech is behind. With word times the library looks again at what
+    follows the last word, and the model fills a scrap of silence with a loop of syllables. The
+    other bounds are Whisper's own, beyond which it would decode again with sampling."""
+    scrap = found.seek > 0 and length_s - found.seek / 100 < _SCRAP_S
+    return bool(scrap or (found.compression_ratio > 2.4 and found.no_speech_prob > 0.6))
 
 
 def _speech(audio: NDArray[np.float32], longest_s: float | None, cancel: Cancel) -> Iterator[Span]:

@@ -155,6 +155,8 @@ class Host:
         return HostStatus(
             pid=os.getpid(),
             profile=self.profile.name,
+            offline=self.settings.offline,
+            models_root=str(self.settings.models_root),
             waiting=len(self._queue),
             devices=tuple(
                 DeviceStatus(

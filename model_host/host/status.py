@@ -60,6 +60,8 @@ class InstanceStatus(BaseModel):
 class HostStatus(BaseModel):
     pid: int
     profile: str
+    offline: bool
+    models_root: str
     waiting: int
     devices: tuple[DeviceStatus, ...]
     instances: tuple[InstanceStatus, ...]

@@ -37,6 +37,25 @@ def test_commands_find_it(ward: Place, server: Command) -> None:
     assert [s["name"] for s in ward.json("corpora", "show", "ward")] == ["call", "minutes.txt"]
 
 
+def test_every_citation_names_a_moment(ward: Place, server: Command) -> None:
+    cited = ward.json(*ASK)["citations"][0]
+    moments = {m["moment_id"]: m for m in ward.json("corpora", "moments", "ward")}
+    assert cited["quote"] in moments[cited["moment_id"]]["text"]
+    (source,) = {m["source"] for m in ward.json("corpora", "moments", "ward", "--source", "call")}
+    assert source == "call"
+
+
+def test_a_flag_that_the_server_does_not_have_is_refused(ward: Place, server: Command) -> None:
+    for args, flag in (
+        ((*ASK, "--offline"), "--offline"),
+        (("speak", "hi", "--models", str(ward.home)), "--models"),
+    ):
+        done = ward.run(*args)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert f"started without this {flag}" in done.stderr
+    assert ward.run(*ASK, "--profile", "starter").returncode == 0
+
+
 def test_a_second_one_is_refused(ward: Place, server: Command) -> None:
     done = ward.run("serve")
     assert (done.returncode, done.stdout) == (4, "")

@@ -181,6 +181,19 @@ async def test_hindi_comes_in_its_script_and_mixed_recordings_in_both_languages(
     assert error_rate(said, heard) < 0.7  # poor, and the card says so; without a prompt it is 1
 
 
+async def test_word_times_add_no_words(client: Client) -> None:
+    """With word times the library looks again at what follows the last word, and on a scrap of
+    silence a small model writes a loop of syllables."""
+    sound, made, _ = await say(client, "नाव का पंजीकरण शुल्क कितना है?", "kokoro-82m", language="hi")
+    audio = resample(sound, made.rate_hz, 16000)
+    said = {}
+    for timed in (False, True):
+        request = Transcribe(audio=audio, language="hi", words=timed)
+        events = (await client.run(request, model="whisper-base")).events
+        said[timed] = words(text_of([event for event in events if isinstance(event, Segment)]))
+    assert 0 < len(said[True]) <= len(said[False]) + 1
+
+
 def two_cities() -> np.ndarray:
     path = Path(moonshine_voice.__file__).parent / "assets" / "two_cities.wav"
     with wave.open(str(path)) as file:

@@ -68,7 +68,7 @@ async def open_fake(home: Path) -> AsyncIterator[tuple[LocalBackend, Models]]:
     settings = load_settings({"home": home, "models": home / "models"})
     models = Models(settings)
     corpora = Corpora(settings.index)
-    backend = LocalBackend(settings, models, corpora)  # type: ignore[arg-type]
+    backend = LocalBackend(settings, models, corpora, set())  # type: ignore[arg-type]
     minutes = home / "minutes.txt"
     minutes.write_text("1.0 The new water tank holds ninety thousand litres.\n5.0 Good morning.\n")
     async with aclosing(

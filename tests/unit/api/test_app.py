@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AsyncExitStack, aclosing
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from api.schemas import Answer, Ask, Index, Indexed, Stage
 from api.server import alone, listening, run
 from api.settings import Settings, load_settings
 from indexers.errors import CorpusBusy, UnknownCorpus
+from model_host.client import Notice
 from model_host.errors import InvalidInput, SutradharError, Unavailable, WorkerDied
 
 ANSWER = Answer(
@@ -40,8 +41,10 @@ class Scripted:
         self.refuse: Exception | None = None
         self.fail: Exception | None = None
         self.hold = False
+        self.listeners: set[Callable[[Notice], None]] = set()
         self.ended = asyncio.Event()
         self.asked: list[Any] = []
+        self.noticed: list[Notice] = []
 
     async def prepare(self, request: Any) -> None:
         self.asked.append(request)
@@ -51,6 +54,8 @@ class Scripted:
     async def ask(self, request: Ask) -> AsyncGenerator[Stage | Answer, None]:
         try:
             yield Stage(name="listen")
+            for listener in tuple(self.listeners):
+                listener(Notice("loading", "echo"))
             if self.hold:
                 await asyncio.Event().wait()
             if self.fail:
@@ -101,7 +106,7 @@ async def served(settings: Settings) -> AsyncIterator[Served]:
         backend = Scripted()
         app = create_app(backend=backend)  # type: ignore[arg-type]
         task = await serving(app, settings.api_socket, stack)
-        remote = await connect(settings, stack)
+        remote = await connect(settings, stack, backend.noticed.append)
         assert remote is not None
         yield backend, remote, task
 
@@ -113,6 +118,12 @@ async def events(remote: RemoteBackend, **asked: Any) -> list[Any]:
 
 async def test_events_arrive_as_they_were(served: Served) -> None:
     assert await events(served[1]) == [Stage(name="listen"), ANSWER]
+
+
+async def test_a_client_hears_what_the_host_loads(served: Served) -> None:
+    await events(served[1])
+    assert served[0].noticed == [Notice("loading", "echo")]
+    assert not served[0].listeners
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ def test_list_show_and_remove(cli: Cli, tmp_path: Path) -> None:
     removed = cli("corpora", "rm", "ward", "--json")
     assert json.loads(removed.out) == {"removed": "ward"}
     assert (tmp_path / "c.txt").exists()
-    for command in ("show", "rm"):
+    for command in ("show", "moments", "rm"):
         code, out, err = cli("corpora", command, "ward")
         assert (code, out) == (2, "")
         assert "There is no corpus" in err
