@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 State = Literal["skipped", "reading", "embedding", "done", "unchanged", "removed", "failed"]
 EMBED_BATCH = 32
 _READING_SHARE = 0.8  # of the time of a source, for the ETA alone
-RECIPE = 2  # raise it when readers change what they find: sources are then read again
+RECIPE = 3  # raise it when readers change what they find: sources are then read again
 
 
 @dataclass(frozen=True, slots=True)

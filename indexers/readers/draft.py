@@ -14,7 +14,7 @@ Box = tuple[float, float, float, float]
 class Draft(BaseModel):
     """A Moment before it has a corpus, source, hash and ordinal. Fields as in `Moment`.
 
-    `text` may be empty only for a `scene`: a shot without any text on the screen."""
+    `text` may be empty only for a `scene` (a shot without any text on the screen) and a `frame`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

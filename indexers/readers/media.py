@@ -1,4 +1,4 @@
-"""Recordings and videos: speech, shots and screen text on one timeline.
+"""Recordings and videos: speech, shots, key frames and screen text on one timeline.
 
 Progress is in seconds of the recording. Of a video's time, listening counts for the larger part,
 as it takes longest. A file that breaks off is read as far as it goes, with a note.
@@ -17,7 +17,14 @@ from indexers.media.probe import MediaInfo, probe
 from indexers.media.shots import Scan, Span, scan_video
 from indexers.media.video import frames_at
 from indexers.readers.draft import Draft, Item, ReadProgress
-from indexers.readers.screen import Screen, merged, readable, scene_draft, screen_draft
+from indexers.readers.screen import (
+    Screen,
+    frame_draft,
+    merged,
+    readable,
+    scene_draft,
+    screen_draft,
+)
 from indexers.readers.speech import speech
 from indexers.readers.threads import in_thread
 from indexers.settings import IndexSettings
@@ -107,6 +114,8 @@ async def _pictures(
     screens = merged(sorted(screens, key=lambda screen: screen[:2]))
     for screen in screens:
         yield screen_draft(screen, language)
+    for index in order:
+        yield frame_draft(stills[index])
     for shot in scan.shots:
         yield scene_draft(shot, screens)
     note = ""

@@ -75,6 +75,17 @@ def screen_draft(screen: Screen, language: str | None) -> Draft:
     )
 
 
+def frame_draft(still: Span) -> Draft:
+    """A key frame: the picture that stands for as long as `still`. It has no text; a profile with
+    a model for pictures gives it a vector."""
+    return Draft(
+        modality="frame",
+        text="",
+        start_us=round(still.start_s * US),
+        end_us=round(still.end_s * US),
+    )
+
+
 def scene_draft(shot: Span, screens: list[Screen]) -> Draft:
     """A shot; its text is the title (first line) of each picture in it, which may be nothing."""
     titles = dict.fromkeys(

@@ -150,7 +150,7 @@ async def test_odd_names(name: str, tmp_path: Path) -> None:
 async def test_odd_names_of_videos(name: str, tmp_path: Path) -> None:
     path = video(tmp_path / name)
     drafts, _ = await collect(path, Scripted(see=lambda _: ["Roads"]))
-    assert {draft.modality for draft in drafts} == {"screen-text", "scene"}
+    assert {draft.modality for draft in drafts} == {"screen-text", "scene", "frame"}
 
 
 SHAPES: dict[str, Callable[[Path], Path]] = {

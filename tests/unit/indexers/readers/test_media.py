@@ -193,6 +193,9 @@ async def test_video_has_speech_screen_text_and_scenes(tmp_path: Path) -> None:
         ("screen-text", "Ward meeting", 0, 3),
         ("screen-text", "Ward meeting\nBudget 42", 3, 6),
         ("screen-text", "Thanks\nto all", 6, 9),
+        ("frame", "", 0, 3),
+        ("frame", "", 3, 6),
+        ("frame", "", 6, 9),
         ("scene", "Ward meeting", 0, 6),
         ("scene", "Thanks", 6, 9),
     ]
@@ -208,7 +211,7 @@ async def test_video_without_sound_asks_for_no_transcript(tmp_path: Path) -> Non
     drafts, _ = await collect(path, client)
     assert client.count(Transcribe) == client.count(DetectSpeech) == 0
     assert client.count(Read) == 3
-    assert {(draft.modality, draft.text) for draft in drafts} == {("scene", "")}
+    assert {(draft.modality, draft.text) for draft in drafts} == {("scene", ""), ("frame", "")}
 
 
 async def test_video_with_an_empty_sound_track_still_has_pictures(tmp_path: Path) -> None:
