@@ -59,6 +59,7 @@ ANSWERING = (
     "names_missing",
     "numbers_missing",
     "kind",
+    "kindless",  # a figure is asked for, and the passage has none
     "across_dense",
     "across_coverage",
     "across",
@@ -68,6 +69,18 @@ ANSWERING = (
 
 
 SHORT_CHARS = 120  # a passage up to this long is quoted whole
+# What a passage has that tells a place or a reason.
+_TOLD = {
+    "place": re.compile(
+        r"\b(?:at|in|near|beside|behind|opposite|under|inside|outside|to|from|on|between)\s+"
+        r"(?:the |a |an |our |my |old |new )*[^\W\d_]{3,}|में|पर|पास|पीछे|सामने", re.I
+    ),
+    "reason": re.compile(
+        r"\b(?:because|since|due to|so that|so|reason|caus\w+|as|owing|therefore|otherwise|to avoid|"
+        r"had been|was)\b|क्योंकि|इसलिए|कारण|ताकि", re.I
+    ),
+}  # fmt: skip
+_HARD = ("number", "money", "duration", "time", "often")  # no answer is without one
 _FIRST_PERSON = re.compile(r"\b(?:I|my|me|we|our|us)\b|मैं|मेर|हम", re.I)
 COSINE_WORTH = 6.0  # of a cosine beside a share of words: cosines of one passage differ little
 
@@ -167,6 +180,7 @@ def answering_features(
         **{name: best.features[name] for name in ANSWERING if name in best.features},
         "unmatched": max(gaps, default=0.0) * (1 - across),
         "unmatched_share": sum(gaps) / max(1, len(gaps)) * (1 - across),
+        "kindless": float(question.wants in _HARD and best.features["kind"] < 0.5),
         "lead": min(lead, 3.0),
         "share": 1 / scale,
     }
@@ -210,12 +224,19 @@ def holds_kind(question: Question, text: str, speaker: str = "") -> float:
     said = question.quantities
     has = quantities(text)
     fresh_numbers = has.numbers - said.numbers - {1.0}  # "one report", "एक रिपोर्ट": an article
-    if question.wants == "anything":
+    if question.wants in ("anything", "moment"):
         return 0.5
+    if question.wants in ("place", "reason"):
+        return 1.0 if _TOLD[question.wants].search(text) else 0.3
     if question.wants == "money":
-        return 1.0 if fresh_numbers and has.money else 0.3 if fresh_numbers else 0.0
+        bare = any(number >= 100 for number in fresh_numbers)
+        return (
+            1.0 if fresh_numbers and has.money else 0.6 if bare else 0.2 if fresh_numbers else 0.0
+        )
     if question.wants == "number":
-        return 1.0 if fresh_numbers else 0.0
+        return 1.0 if fresh_numbers else 0.6 if has.part else 0.0
+    if question.wants == "often":
+        return 1.0 if has.often else 0.3 if fresh_numbers else 0.0
     if question.wants == "duration":
         return 1.0 if has.duration and fresh_numbers else 0.3 if fresh_numbers else 0.0
     if question.wants == "time":

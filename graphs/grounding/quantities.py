@@ -74,6 +74,13 @@ _CLOCK = re.compile(
     r"\b\d{1,2}(?::\d{2})?\s*(?:a\.?m\b|p\.?m\b)|\b\d{1,2}:\d{2}\b|o['’]?clock|बजे|"
     r"\b(?:noon|midnight|morning|afternoon|evening|night)\b|सुबह|शाम|दोपहर|रात", re.I,
 )  # fmt: skip
+_OFTEN = re.compile(
+    r"\b(?:every|each|daily|weekly|fortnightly|monthly|yearly|annually|once|twice|thrice|alternate|"
+    r"times|always|never)\b|हर |रोज|प्रति|बार\b|साप्ताहिक|मासिक", re.I,
+)  # fmt: skip
+_PART = re.compile(
+    r"\b(?:half|quarter|third|dozen|double|twice|thrice|both|none|nobody)\b|आध|दोगुन", re.I
+)
 _DURATION = re.compile(
     r"\b(?:second|minute|hour|day|week|fortnight|month|year)s?\b|सेकंड|मिनट|घंटे|घंटा|दिन|हफ़्ते|हफ्ते|"
     r"सप्ताह|महीने|महीना|साल|वर्ष", re.I,
@@ -90,6 +97,8 @@ class Quantities(NamedTuple):
     clock: bool
     money: bool
     duration: bool
+    often: bool
+    part: bool  # half, a dozen: an amount without a figure
 
 
 def _ascii_digits(text: str) -> str:
@@ -143,10 +152,12 @@ def quantities(text: str) -> Quantities:
         frozenset(numbers),
         frozenset(dates),
         frozenset(months),
-        frozenset(words & _DAYS),
+        frozenset({word.removesuffix("s") for word in words} & _DAYS),
         bool(_CLOCK.search(folded)),
         bool(_MONEY.search(folded)),
         bool(_DURATION.search(folded)),
+        bool(_OFTEN.search(folded)),
+        bool(_PART.search(folded)),
     )
 
 
