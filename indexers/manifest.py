@@ -19,7 +19,6 @@ class Manifest(BaseModel):
     schema_version: int
     id: str
     name: str
-    created_us: int
     embedding_card: str | None = None
     dimension: int | None = None
 

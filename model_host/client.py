@@ -15,7 +15,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
@@ -65,13 +64,11 @@ class LeasePort(Protocol):
 
 
 class Reply(NamedTuple):
-    """A finished call. `queued_s` is the wait for a lease, `ran_s` the rest."""
+    """A finished call."""
 
     result: Result
     events: list[Event]
     card_id: str
-    queued_s: float
-    ran_s: float
 
 
 class Call:
@@ -225,12 +222,9 @@ class Client:
         self, request: Request, *, model: str | None = None, latency: Latency = "interactive"
     ) -> Reply:
         """The whole call at once."""
-        began = time.perf_counter()
         async with self.open(request, model=model, latency=latency) as call:
-            leased = time.perf_counter()
             events = [event async for event in call]
-            done = time.perf_counter()
-            return Reply(call.result, events, call.card_id, leased - began, done - leased)
+            return Reply(call.result, events, call.card_id)
 
     @asynccontextmanager
     async def open(

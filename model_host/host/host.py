@@ -284,7 +284,6 @@ class Host:
             [
                 Seat(
                     instance.id,
-                    instance.card.id,
                     instance.device,
                     self.ledger.held_bytes(instance.id),
                     bool(instance.leases) or instance.state != "ready",
