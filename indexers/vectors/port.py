@@ -92,8 +92,9 @@ class VectorStore(Protocol):
 
 
 def point(moment: Moment, vector: NDArray[np.float32]) -> Point:
-    """The point of a Moment. Word times stay in the docstore: nothing filters on them."""
-    payload = moment.model_dump(mode="json", exclude={"words", "moment_id"}, exclude_none=True)
+    """The point of a Moment, without what nothing filters on and may be long or change."""
+    left_out = {"words", "moment_id", "ingested_us"}
+    payload = moment.model_dump(mode="json", exclude=left_out, exclude_none=True)
     return Point(moment.moment_id, vector, {**payload, TERMS: terms(moment.text)})
 
 

@@ -51,7 +51,7 @@ async def content(place: Place) -> Any:
     """All that a corpus holds: Moments, their vectors, and the engine's copy of both."""
     settings = IndexSettings(corpora_root=place.corpora)
     async with Corpora(settings).open("c") as corpus:
-        moments = [m.model_dump() for m in await corpus.moments()]
+        moments = [m.model_dump(exclude={"ingested_us"}) for m in await corpus.moments()]
         vectors = {
             moment.moment_id: vector.tobytes()
             for version in corpus.docs.versions()
