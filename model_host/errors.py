@@ -174,3 +174,10 @@ class EngineFailed(WorkerError):
 
 class Cancelled(SutradharError):
     code = "cancelled"
+
+
+def first_problem(error: Any) -> tuple[str, str]:
+    """(field, as a path with dots; message): the first of a ValidationError, pydantic's or
+    FastAPI's."""
+    first = error.errors()[0]
+    return ".".join(map(str, first["loc"])), str(first["msg"])
