@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexers.moments import Moment, moment_id
-from model_host.errors import DiskFull, StoreError
+from model_host.errors import StoreError, disk_full
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS version (
@@ -316,10 +316,7 @@ def _translated(path: Path) -> Iterator[None]:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         free = _free_bytes(path.parent)
         if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and free < 1 << 20):
-            raise DiskFull(
-                f"No space left for {path}.",
-                fix="Free some space and run the same command again: it goes on where it stopped.",
-            ) from error
+            raise disk_full(f"for {path}") from error
         raise StoreError(
             f"The corpus file {path} cannot be used.",
             why=f"SQLite says: {error}.",

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
-from indexers.lock import disk_error
-from model_host.errors import StoreError
+from model_host.errors import StoreError, disk_error
 
 SCHEMA_VERSION = 1
 

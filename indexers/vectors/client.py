@@ -34,7 +34,7 @@ from indexers.vectors.port import (
     ranked,
 )
 from indexers.vectors.terms import query_terms
-from model_host.errors import DiskFull, StoreError, Unavailable
+from model_host.errors import StoreError, Unavailable, disk_full
 
 
 class ClientStore:
@@ -182,5 +182,5 @@ def _translated(where: str) -> Iterator[None]:
     except (ApiException, ValueError, RuntimeError, OSError) as error:
         text = str(error)[:300]
         if "No space left" in text:
-            raise DiskFull(f"No space left for the vectors at {where}.", why=text) from error
+            raise disk_full(f"for the vectors at {where}", text) from error
         raise StoreError(f"Qdrant at {where} refused.", why=text) from error

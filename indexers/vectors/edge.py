@@ -32,7 +32,7 @@ from indexers.vectors.port import (
     ranked,
 )
 from indexers.vectors.terms import query_terms
-from model_host.errors import DiskFull, StoreError
+from model_host.errors import StoreError, disk_full
 
 T = TypeVar("T")
 _SPARE_BYTES = 96 << 20  # a full disk under a memory map kills the process: never get there
@@ -161,11 +161,9 @@ def _filter(where: Where) -> qe.Filter | None:
 def _need_space(folder: Path, size_bytes: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < size_bytes + _SPARE_BYTES:
-        raise DiskFull(
-            f"No space left for the vectors in {folder}.",
-            why=f"{free >> 20} MB are free; at least {(size_bytes + _SPARE_BYTES) >> 20} needed.",
-            fix="Free some space and run the same command again: it goes on where it stopped.",
-        )
+        needed = (size_bytes + _SPARE_BYTES) >> 20
+        why = f"{free >> 20} MB are free; at least {needed} needed."
+        raise disk_full(f"for the vectors in {folder}", why)
 
 
 @contextlib.contextmanager
@@ -180,7 +178,7 @@ def _translated(folder: Path) -> Iterator[None]:
             raise
         text = str(error)
         if "No space left" in text:
-            raise DiskFull(f"No space left for the vectors in {folder}.", why=text) from error
+            raise disk_full(f"for the vectors in {folder}", text) from error
         raise StoreError(
             f"The vectors in {folder} cannot be used.",
             why=f"Qdrant Edge says: {text[:300]}",
