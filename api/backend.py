@@ -143,18 +143,9 @@ class LocalBackend:
             ) as events,
         ):
             async for event in events:
-                yield Indexed(
-                    source=event.source,
-                    state=event.state,
-                    path=printable(str(event.path)) if event.path else None,
-                    done=event.done,
-                    total=event.total,
-                    unit=event.unit,
-                    moments=event.moments,
-                    eta_s=event.eta_s,
-                    error=event.error.to_wire() if event.error else None,
-                    note=event.note,
-                )
+                path = printable(str(event.path)) if event.path else None
+                error = event.error.to_wire() if event.error else None
+                yield Indexed(**{**event._asdict(), "path": path, "error": error})
 
     async def corpora(self) -> list[CorpusInfo]:
         return await asyncio.to_thread(self._corpora.list)
