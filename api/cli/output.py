@@ -13,6 +13,7 @@ from model_host.errors import InvalidInput
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import Progress
 
 _JOINERS = "\u200c\u200d"  # Indian scripts need them
 
@@ -90,7 +91,7 @@ class Bars:
     def __init__(self) -> None:
         self._live = sys.stderr.isatty()
         self._tasks: dict[str, Any] = {}
-        self._progress: Any = None
+        self._progress: Progress | None = None
         self._console: Console | None = None
 
     @property
@@ -99,10 +100,19 @@ class Bars:
             self._console = _console(stderr=True)
         return self._console
 
-    def update(self, what: str, done: float, total: float | None, *, unit: str = "") -> None:
-        """`done` of `total` bytes (unit "bytes") or other units."""
+    def update(
+        self,
+        what: str,
+        done: float,
+        total: float | None,
+        *,
+        unit: str = "",
+        eta_s: float | None = None,
+    ) -> None:
+        """`done` of `total` bytes (unit "bytes") or other units; `eta_s` until the whole command is
+        through, where it knows better than a bar."""
         if self._live:
-            self._draw(what, done, total, unit)
+            self._draw(what, done, total, unit, eta_s)
             return
         if what not in self._tasks:
             self._tasks[what] = False
@@ -111,31 +121,53 @@ class Bars:
             self._tasks[what] = True
             print(f"{what}: done", file=sys.stderr)
 
-    def _draw(self, what: str, done: float, total: float | None, unit: str) -> None:
+    def _draw(
+        self, what: str, done: float, total: float | None, unit: str, eta_s: float | None
+    ) -> None:
         """Without a total, the bar pulses and shows no amount."""
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
         if self._progress is None:
-            self._progress = Progress(
-                TextColumn("{task.description}", markup=False),
-                BarColumn(),
-                TextColumn("{task.fields[amount]}"),
-                TimeRemainingColumn(),
-                console=self.console,
-            )
+            self._progress = _progress(self.console)
             self._progress.start()
         if what not in self._tasks:
-            self._tasks[what] = self._progress.add_task(what, total=total, amount="")
+            self._tasks[what] = self._progress.add_task(what, total=total, amount="", left=None)
+        left = None
+        if eta_s is not None:
+            from graphs.recall.prompts import clock
+
+            left = f"{clock(eta_s)} left in all"
+            for task in self._progress.tasks:  # it stands beside the newest bar alone
+                self._progress.update(task.id, left="")
         self._progress.update(
             self._tasks[what],
             completed=done,
             total=total,
             amount=amount(done, total, unit) if unit else "",
+            left=left,
         )
 
     def close(self) -> None:
         if self._progress is not None:
             self._progress.stop()
+
+
+def _progress(console: Console) -> Progress:
+    from rich.progress import BarColumn, Progress, Task, TextColumn, TimeRemainingColumn
+    from rich.text import Text
+
+    class Left(TimeRemainingColumn):
+        """What the command knows, else what the bar's own pace tells."""
+
+        def render(self, task: Task) -> Text:
+            left = task.fields["left"]
+            return super().render(task) if left is None else Text(left)
+
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TextColumn("{task.fields[amount]}"),
+        Left(),
+        console=console,
+    )
 
 
 def amount(done: float, total: float | None, unit: str) -> str:
