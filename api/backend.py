@@ -176,11 +176,9 @@ async def open_local(
     opened = serve_client if shared else open_client
     async with opened(settings.host, on_notice=on_notice) as client:
         backend = LocalBackend(settings, client, Corpora(settings.index))
-        try:
+        async with contextlib.aclosing(backend):
             with provide(Services(client, backend.corpus, settings.graphs)):
                 yield backend
-        finally:
-            await backend.aclose()
 
 
 @asynccontextmanager

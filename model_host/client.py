@@ -16,7 +16,7 @@ import asyncio
 import contextlib
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 from model_host.catalog.load import Catalog, Profile, choose, load_catalog, load_profile
@@ -364,11 +364,8 @@ async def open_client(
             from model_host.host.host import open_host
 
             host = await stack.enter_async_context(open_host(settings))
-        client = Client(host, catalog, profile, on_notice)
-        try:
+        async with aclosing(Client(host, catalog, profile, on_notice)) as client:
             yield client
-        finally:
-            await client.aclose()
 
 
 @asynccontextmanager
@@ -381,9 +378,9 @@ async def serve_client(
     from model_host.host.host import open_host
     from model_host.host.server import serve_host
 
-    async with open_host(settings) as host, serve_host(host, settings.host_socket):
-        client = Client(host, host.catalog, host.profile, on_notice)
-        try:
-            yield client
-        finally:
-            await client.aclose()
+    async with (
+        open_host(settings) as host,
+        serve_host(host, settings.host_socket),
+        aclosing(Client(host, host.catalog, host.profile, on_notice)) as client,
+    ):
+        yield client
