@@ -23,7 +23,7 @@ from pydantic import BaseModel
 from api.errors import problem
 from api.schemas import Ask, Index, Loading
 from api.settings import Settings, load_settings
-from model_host.errors import InvalidInput, SutradharError, Unavailable
+from model_host.errors import InvalidInput, SutradharError, Unavailable, first_problem
 
 if TYPE_CHECKING:
     from api.backend import LocalBackend
@@ -188,10 +188,9 @@ async def _problem(request: Request, error: Exception) -> JSONResponse:
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
+    where, reason = first_problem(error)
     return await _problem(
-        request, InvalidInput("The request is not valid.", why=f"{where}: {first['msg']}.")
+        request, InvalidInput("The request is not valid.", why=f"{where}: {reason}.")
     )
 
 

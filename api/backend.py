@@ -150,18 +150,9 @@ class LocalBackend:
             ) as events,
         ):
             async for event in events:
-                yield Indexed(
-                    source=event.source,
-                    state=event.state,
-                    path=printable(str(event.path)) if event.path else None,
-                    done=event.done,
-                    total=event.total,
-                    unit=event.unit,
-                    moments=event.moments,
-                    eta_s=event.eta_s,
-                    error=event.error.to_wire() if event.error else None,
-                    note=event.note,
-                )
+                path = printable(str(event.path)) if event.path else None
+                error = event.error.to_wire() if event.error else None
+                yield Indexed(**{**event._asdict(), "path": path, "error": error})
 
     async def corpora(self) -> list[CorpusInfo]:
         return await asyncio.to_thread(self._corpora.list)
@@ -202,11 +193,9 @@ async def open_local(
     opened = serve_client if shared else open_client
     async with opened(settings.host, on_notice=tell) as client:
         backend = LocalBackend(settings, client, Corpora(settings.index), listeners)
-        try:
+        async with contextlib.aclosing(backend):
             with provide(Services(client, backend.corpus, settings.graphs)):
                 yield backend
-        finally:
-            await backend.aclose()
 
 
 @asynccontextmanager

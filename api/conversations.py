@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
-from indexers.lock import disk_error
-from model_host.errors import StoreError
+from model_host.errors import StoreError, disk_error
 
 if TYPE_CHECKING:
     from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver

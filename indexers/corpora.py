@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import time
 import unicodedata
 import uuid
 from collections.abc import AsyncIterator, Callable
@@ -131,7 +130,6 @@ def _read_or_make(folder: Path, create: bool, names: Callable[[], list[str]]) ->
         schema_version=SCHEMA_VERSION,
         id=uuid.uuid4().hex,
         name=folder.name,
-        created_us=time.time_ns() // 1000,
     )
     write_manifest(folder, manifest)
     return manifest

@@ -243,7 +243,7 @@ class Corpus:
         vids = [v for v in await to_thread.run_sync(docs.unindexed) if v not in self._told]
         if store is not None:
             for first in range(0, len(gone), _BATCH):
-                await store.delete(Where(ids=tuple(gone[first : first + _BATCH])))
+                await store.delete(gone[first : first + _BATCH])
             self._untold.update(gone)
             for vid in vids:
                 after = -1

@@ -13,7 +13,7 @@ transaction that takes the place of the source's version before it.
 from __future__ import annotations
 
 import contextlib
-import os
+import shutil
 import sqlite3
 import threading
 import time
@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexers.moments import Moment, moment_id
-from model_host.errors import DiskFull, StoreError
+from model_host.errors import StoreError, disk_full
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS version (
@@ -43,7 +43,7 @@ CREATE TABLE IF NOT EXISTS moment (
 CREATE INDEX IF NOT EXISTS moment_id ON moment(id);
 CREATE TABLE IF NOT EXISTS gone (id TEXT PRIMARY KEY) WITHOUT ROWID;
 """
-_MOMENT = "v.source, v.content_hash, m.modality, m.ordinal, m.draft"
+_MOMENT = "v.source, v.content_hash, v.ingested_us, m.modality, m.ordinal, m.draft"
 _READY = "FROM moment m JOIN version v USING (vid) WHERE v.state = 'ready'"
 _FIELDS = "vid, source, content_hash, recipe, language, path, size_bytes, state, ingested_us"
 
@@ -270,13 +270,13 @@ class Docstore:
     def _moments(self, rest: str, *values: Any) -> list[Moment]:
         return [self._moment(*r) for r in self._all(f"SELECT {_MOMENT} {_READY} {rest}", *values)]
 
-    def _moment(self, source: str, content_hash: str, modality: str, ordinal: int, draft: str
-                ) -> Moment:  # fmt: skip
+    def _moment(self, source: str, content_hash: str, ingested_us: int, modality: str, ordinal: int,
+                draft: str) -> Moment:  # fmt: skip
         known = Moment.model_validate_json(draft)
         return known.model_copy(
             update={
                 "corpus": self._corpus, "source": source, "content_hash": content_hash,
-                "modality": modality, "ordinal": ordinal,
+                "ingested_us": ingested_us, "modality": modality, "ordinal": ordinal,
             }
         )  # fmt: skip
 
@@ -316,10 +316,7 @@ def _translated(path: Path) -> Iterator[None]:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         free = _free_bytes(path.parent)
         if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and free < 1 << 20):
-            raise DiskFull(
-                f"No space left for {path}.",
-                fix="Free some space and run the same command again: it goes on where it stopped.",
-            ) from error
+            raise disk_full(f"for {path}") from error
         raise StoreError(
             f"The corpus file {path} cannot be used.",
             why=f"SQLite says: {error}.",
@@ -329,7 +326,6 @@ def _translated(path: Path) -> Iterator[None]:
 
 def _free_bytes(folder: Path) -> int:
     try:
-        space = os.statvfs(folder)
+        return shutil.disk_usage(folder).free
     except OSError:
         return 0
-    return space.f_bavail * space.f_frsize

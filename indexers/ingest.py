@@ -15,7 +15,6 @@ import time
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, cast
 
@@ -41,8 +40,7 @@ _READING_SHARE = 0.8  # of the time of a source, for the ETA alone
 RECIPE = 3  # raise it when readers change what they find: sources are then read again
 
 
-@dataclass(frozen=True, slots=True)
-class IngestEvent:
+class IngestEvent(NamedTuple):
     """What happened to one source. `eta_s` is about the whole run."""
 
     source: str

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
-from indexers.lock import disk_error
-from model_host.errors import StoreError
+from model_host.errors import StoreError, disk_error
 
 SCHEMA_VERSION = 1
 
@@ -19,7 +18,6 @@ class Manifest(BaseModel):
     schema_version: int
     id: str
     name: str
-    created_us: int
     embedding_card: str | None = None
     dimension: int | None = None
 

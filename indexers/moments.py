@@ -8,7 +8,7 @@ and ordinal, so the same file indexed again gives the same Moments.
 from __future__ import annotations
 
 import uuid
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, computed_field, model_validator
 
@@ -31,20 +31,19 @@ class SpokenWord(BaseModel):
     confidence: float
 
 
-class Moment(BaseModel):
+class Draft(BaseModel):
+    """A Moment before it has a corpus, source, hash and ordinal.
+
+    `text` may be empty only for a `scene` (a shot without any text on the screen) and a `frame`."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    corpus: str
-    source: str  # its name in the corpus
-    content_hash: str  # sha256 of the source's bytes
     modality: Modality
-    ordinal: int = Field(ge=0)  # within source and modality
     text: str
     start_us: int | None = Field(None, ge=0)  # media interval [start, end); None: a document
     end_us: int | None = Field(None, ge=0)
     at_us: int | None = None  # wall-clock interval, when it happened in the world
     at_end_us: int | None = None
-    ingested_us: int = 0
     page: int | None = Field(None, ge=1)
     section: str | None = None
     box: tuple[float, float, float, float] | None = None  # fractions: left, top, right, bottom
@@ -54,11 +53,19 @@ class Moment(BaseModel):
     words: tuple[SpokenWord, ...] = ()
 
     @model_validator(mode="after")
-    def _ordered(self) -> Moment:
+    def _ordered(self) -> Self:
         for start, end in ((self.start_us, self.end_us), (self.at_us, self.at_end_us)):
             if end is not None and (start is None or end < start):
                 raise ValueError("an interval ends before it starts")
         return self
+
+
+class Moment(Draft):
+    corpus: str
+    source: str  # its name in the corpus
+    content_hash: str  # sha256 of the source's bytes
+    ordinal: int = Field(ge=0)  # within source and modality
+    ingested_us: int = 0  # when its source was published, wall clock
 
     @computed_field  # type: ignore[prop-decorator]
     @property

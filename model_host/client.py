@@ -15,9 +15,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 from model_host.catalog.load import Catalog, Profile, choose, load_catalog, load_profile
@@ -65,13 +64,11 @@ class LeasePort(Protocol):
 
 
 class Reply(NamedTuple):
-    """A finished call. `queued_s` is the wait for a lease, `ran_s` the rest."""
+    """A finished call."""
 
     result: Result
     events: list[Event]
     card_id: str
-    queued_s: float
-    ran_s: float
 
 
 class Call:
@@ -225,12 +222,9 @@ class Client:
         self, request: Request, *, model: str | None = None, latency: Latency = "interactive"
     ) -> Reply:
         """The whole call at once."""
-        began = time.perf_counter()
         async with self.open(request, model=model, latency=latency) as call:
-            leased = time.perf_counter()
             events = [event async for event in call]
-            done = time.perf_counter()
-            return Reply(call.result, events, call.card_id, leased - began, done - leased)
+            return Reply(call.result, events, call.card_id)
 
     @asynccontextmanager
     async def open(
@@ -370,11 +364,8 @@ async def open_client(
             from model_host.host.host import open_host
 
             host = await stack.enter_async_context(open_host(settings))
-        client = Client(host, catalog, profile, on_notice)
-        try:
+        async with aclosing(Client(host, catalog, profile, on_notice)) as client:
             yield client
-        finally:
-            await client.aclose()
 
 
 @asynccontextmanager
@@ -387,9 +378,9 @@ async def serve_client(
     from model_host.host.host import open_host
     from model_host.host.server import serve_host
 
-    async with open_host(settings) as host, serve_host(host, settings.host_socket):
-        client = Client(host, host.catalog, host.profile, on_notice)
-        try:
-            yield client
-        finally:
-            await client.aclose()
+    async with (
+        open_host(settings) as host,
+        serve_host(host, settings.host_socket),
+        aclosing(Client(host, host.catalog, host.profile, on_notice)) as client,
+    ):
+        yield client

@@ -28,7 +28,9 @@ alone maps classes to HTTP problems and exit codes.
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, ClassVar
 
 
@@ -174,3 +176,26 @@ class EngineFailed(WorkerError):
 
 class Cancelled(SutradharError):
     code = "cancelled"
+
+
+def first_problem(error: Any) -> tuple[str, str]:
+    """(field, as a path with dots; message): the first of a ValidationError, pydantic's or
+    FastAPI's."""
+    first = error.errors()[0]
+    return ".".join(map(str, first["loc"])), str(first["msg"])
+
+
+def disk_full(where: str, why: str = "") -> DiskFull:
+    """No space left `where` ("in /a/folder", "for the vectors")."""
+    return DiskFull(
+        f"No space left {where}.",
+        why=why,
+        fix="Free some space and run the same command again: it goes on where it stopped.",
+    )
+
+
+def disk_error(path: Path, error: OSError) -> StoreError:
+    """What to raise for an `error` of the file system at `path`."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return disk_full(f"in {path}")
+    return StoreError(f"{path} cannot be written.", why=f"{error.strerror or error}.")

@@ -50,7 +50,6 @@ class Request(Wire):
 
     task: ClassVar[str]
     result: ClassVar[type[Result]]
-    events: ClassVar[tuple[type[Event], ...]] = ()
 
     @property
     def wanted_language(self) -> str | None:
@@ -93,7 +92,6 @@ class Transcribed(Result):
 class Transcribe(Request):
     task: ClassVar[str] = "transcribe"
     result: ClassVar[type[Result]] = Transcribed
-    events: ClassVar[tuple[type[Event], ...]] = (Segment, Progress)
 
     audio: Samples
     rate_hz: int = 16000
@@ -123,7 +121,6 @@ class Synthesized(Result):
 class Synthesize(Request):
     task: ClassVar[str] = "synthesize"
     result: ClassVar[type[Result]] = Synthesized
-    events: ClassVar[tuple[type[Event], ...]] = (AudioChunk,)
 
     text: str = Field(min_length=1, max_length=100_000)
     language: str = "en"
@@ -177,7 +174,6 @@ class Chatted(Result):
 class Chat(Request):
     task: ClassVar[str] = "chat"
     result: ClassVar[type[Result]] = Chatted
-    events: ClassVar[tuple[type[Event], ...]] = (TextDelta,)
 
     messages: tuple[Message, ...] = Field(min_length=1)
     max_tokens: int = Field(256, ge=1)
@@ -262,7 +258,6 @@ class Echo(Request):
 
     task: ClassVar[str] = "echo"
     result: ClassVar[type[Result]] = Echoed
-    events: ClassVar[tuple[type[Event], ...]] = (EchoEvent,)
 
     payload: bytes = b""
     sleep_s: float = 0.0

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field, ValidationError
 
-from model_host.errors import InvalidInput, UnknownName
+from model_host.errors import InvalidInput, UnknownName, first_problem
 from model_host.tasks import AudioChunk, Latency, Synthesize, Synthesized
 from tools.languages import guess_language
 
@@ -97,10 +97,8 @@ def _request(text: str, language: str, voice: str | None, speed: float) -> Synth
     try:
         return Synthesize(text=text.strip(), language=language, voice=voice, speed=speed)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        raise InvalidInput(
-            f"The {first['loc'][0]} cannot be used.", why=f"{first['msg']}."
-        ) from None
+        field, problem = first_problem(error)
+        raise InvalidInput(f"The {field} cannot be used.", why=f"{problem}.") from None
 
 
 def _write(path: Path, audio: NDArray[np.float32], rate_hz: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 
 RATE_HZ = 16000
 WINDOW_S = 600.0  # what one call hears: bounds memory, whatever the recording's length
-_WINDOW = round(WINDOW_S * RATE_HZ)
-_SEAM_S = 20.0  # a window is cut at the quietest place in its last seconds
-_QUIET_S = 0.2
 
 Samples = NDArray[np.float32]
 
@@ -101,38 +98,16 @@ def shift(segment: Segment, by_s: float) -> Segment:
 
 
 async def _windows(audio: Path | Samples) -> AsyncIterator[tuple[float, Samples]]:
-    if not isinstance(audio, Path):
-        blocks: Iterator[Samples] = iter(np.split(audio, range(_WINDOW, len(audio), _WINDOW)))
-    else:
-        from indexers.media.audio import iter_audio
+    from indexers.media.audio import cut_at_quiet, iter_audio
 
+    if isinstance(audio, Path):
         blocks = (block for _, block in iter_audio(audio, RATE_HZ, WINDOW_S))
-    windows = cut(blocks)
+    else:
+        size = round(WINDOW_S * RATE_HZ)
+        blocks = (audio[at : at + size] for at in range(0, len(audio), size))
+    windows = cut_at_quiet(blocks, WINDOW_S, RATE_HZ)
     while (window := await asyncio.to_thread(next, windows, None)) is not None:
         yield window
-
-
-def cut(blocks: Iterator[Samples]) -> Iterator[tuple[float, Samples]]:
-    """Blocks as windows that end where it is quiet, each with its start in seconds."""
-    start = 0
-    held = np.zeros(0, np.float32)
-    for block in blocks:
-        held = np.concatenate((held, block))
-        if len(held) >= _WINDOW:
-            seam = _quietest(held)
-            yield start / RATE_HZ, held[:seam]
-            start, held = start + seam, held[seam:]
-    if len(held) or not start:
-        yield start / RATE_HZ, held
-
-
-def _quietest(samples: Samples) -> int:
-    """The sample to cut before: the middle of the quietest stretch near the end."""
-    step = round(_QUIET_S * RATE_HZ)
-    tail = samples[-round(_SEAM_S * RATE_HZ) :]
-    frames = tail[: len(tail) // step * step].reshape(-1, step)
-    quietest = int(np.argmin(np.abs(frames).mean(axis=1)))
-    return len(samples) - len(tail) + quietest * step + step // 2
 
 
 class TranscribeArgs(BaseModel):

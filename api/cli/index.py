@@ -58,7 +58,7 @@ async def command(
                 last[event.source, event.path] = event
                 if event.state in ("reading", "embedding"):
                     what = f"{event.state} {event.source}"
-                    bars.update(what, event.done, event.total, unit=event.unit)
+                    bars.update(what, event.done, event.total, unit=event.unit, eta_s=event.eta_s)
     ended = [last[key] for key in sorted(last, key=lambda key: (key[0], key[1] or ""))]
     run.out.result({"corpus": corpus, "sources": [event.public() for event in ended]})
     run.out.table(

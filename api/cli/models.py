@@ -127,7 +127,7 @@ async def rm(
     from model_host.store import Store
 
     store = Store(run.settings.host)
-    stored = {model.card_id for model in store.list(run.catalog)}  # also of cards that are gone
+    stored = set(store.ids())
     ids = [name if name in stored else run.catalog.get(name).id for name in names]
     freed = {card_id: store.remove(card_id) for card_id in ids}
     for card_id, size_bytes in freed.items():

@@ -14,6 +14,7 @@ from model_host.errors import InvalidInput
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import Progress
 
 _LINE_EVERY_S = 5.0  # where progress cannot be drawn
 _JOINERS = "\u200c\u200d"  # Indian scripts need them
@@ -92,7 +93,7 @@ class Bars:
     def __init__(self) -> None:
         self._live = sys.stderr.isatty()
         self._tasks: dict[str, Any] = {}
-        self._progress: Any = None
+        self._progress: Progress | None = None
         self._console: Console | None = None
 
     @property
@@ -101,11 +102,20 @@ class Bars:
             self._console = _console(stderr=True)
         return self._console
 
-    def update(self, what: str, done: float, total: float | None, *, unit: str = "") -> None:
-        """`done` of `total` bytes (unit "bytes") or other units."""
+    def update(
+        self,
+        what: str,
+        done: float,
+        total: float | None,
+        *,
+        unit: str = "",
+        eta_s: float | None = None,
+    ) -> None:
+        """`done` of `total` bytes (unit "bytes") or other units; `eta_s` until the whole command is
+        through, where it knows better than a bar."""
         what = printable(what)
         if self._live:
-            self._draw(what, done, total, unit)
+            self._draw(what, done, total, unit, eta_s)
             return
         now = time.monotonic()
         if what not in self._tasks:
@@ -120,33 +130,56 @@ class Bars:
         elif done and now - said >= _LINE_EVERY_S:
             self._tasks[what] = now
             share = f" ({done / total:.0%})" if total else ""
-            print(f"{what}: {amount(done, total, unit)}{share}", file=sys.stderr)
+            left = f", {eta_s:.0f} s left in all" if eta_s is not None else ""
+            print(f"{what}: {amount(done, total, unit)}{share}{left}", file=sys.stderr)
 
-    def _draw(self, what: str, done: float, total: float | None, unit: str) -> None:
+    def _draw(
+        self, what: str, done: float, total: float | None, unit: str, eta_s: float | None
+    ) -> None:
         """Without a total, the bar pulses and shows no amount."""
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
         if self._progress is None:
-            self._progress = Progress(
-                TextColumn("{task.description}", markup=False),
-                BarColumn(),
-                TextColumn("{task.fields[amount]}"),
-                TimeRemainingColumn(),
-                console=self.console,
-            )
+            self._progress = _progress(self.console)
             self._progress.start()
         if what not in self._tasks:
-            self._tasks[what] = self._progress.add_task(what, total=total, amount="")
+            self._tasks[what] = self._progress.add_task(what, total=total, amount="", left=None)
+        left = None
+        if eta_s is not None:
+            from graphs.recall.prompts import clock
+
+            left = f"{clock(eta_s)} left in all"
+            for task in self._progress.tasks:  # it stands beside the newest bar alone
+                self._progress.update(task.id, left="")
         self._progress.update(
             self._tasks[what],
             completed=done,
             total=total,
             amount=amount(done, total, unit) if unit else "",
+            left=left,
         )
 
     def close(self) -> None:
         if self._progress is not None:
             self._progress.stop()
+
+
+def _progress(console: Console) -> Progress:
+    from rich.progress import BarColumn, Progress, Task, TextColumn, TimeRemainingColumn
+    from rich.text import Text
+
+    class Left(TimeRemainingColumn):
+        """What the command knows, else what the bar's own pace tells."""
+
+        def render(self, task: Task) -> Text:
+            left = task.fields["left"]
+            return super().render(task) if left is None else Text(left)
+
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TextColumn("{task.fields[amount]}"),
+        Left(),
+        console=console,
+    )
 
 
 def amount(done: float, total: float | None, unit: str) -> str:

@@ -8,7 +8,7 @@ as it goes; `UnreadableMedia` is raised only when nothing at all can be decoded.
 from __future__ import annotations
 
 import wave
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 
 from indexers.media.probe import MediaInfo, decoded, open_media, origin_s, probe, unreadable
 
-__all__ = ["MediaInfo", "decode_audio", "iter_audio", "probe", "write_wav"]
+__all__ = ["MediaInfo", "cut_at_quiet", "decode_audio", "iter_audio", "probe", "write_wav"]
 
 Samples = NDArray[np.float32]
 _SLACK_S = 0.1  # time stamps jitter; smaller holes are not padded
 _MAX_HOLE_S = 3600.0  # a longer one is a broken time stamp
+_CUT_WITHIN_S = 20.0  # of a window's end, the quietest place
 
 
 def decode_audio(path: Path, rate_hz: int = 16000) -> Samples:
@@ -93,6 +94,35 @@ def _pieces(path: Path, rate_hz: int) -> Iterator[Samples]:
 def _mono(frame: Any) -> Samples:
     samples: Samples = frame.to_ndarray().reshape(-1)
     return np.clip(samples, -1.0, 1.0)  # several loud channels can add up to more
+
+
+def cut_at_quiet(
+    blocks: Iterable[Samples], window_s: float, rate_hz: int = 16000
+) -> Iterator[tuple[float, Samples]]:
+    """Blocks as windows of about `window_s` seconds that end where it is quiet, each with its start
+    in seconds. Nothing at all is one empty window."""
+    start = 0
+    held = np.zeros(0, np.float32)
+    for block in blocks:
+        held = np.concatenate((held, block))
+        if len(held) >= window_s * rate_hz:
+            cut = quietest(held, max(0, len(held) - round(_CUT_WITHIN_S * rate_hz)), rate_hz)
+            yield start / rate_hz, held[:cut]
+            start, held = start + cut, held[cut:]
+    if len(held) or not start:
+        yield start / rate_hz, held
+
+
+def quietest(audio: Samples, after: int, rate_hz: int = 16000) -> int:
+    """The sample in the middle of the quietest third of a second after sample `after`."""
+    step = rate_hz // 30
+    tail = audio[after:]
+    count = len(tail) // step
+    if count <= 10:
+        return len(audio)
+    energy = np.square(tail[: count * step]).reshape(count, step).mean(axis=1)
+    level = np.convolve(energy, np.ones(10), "valid")
+    return after + (int(level.argmin()) + 5) * step
 
 
 def write_wav(path: Path, audio: Samples, rate_hz: int) -> None:

@@ -23,7 +23,6 @@ class MediaInfo(NamedTuple):
     width: int = 0
     height: int = 0
     rotation: int = 0
-    fps: float = 0.0
 
 
 @contextmanager
@@ -127,5 +126,4 @@ def probe(path: Path) -> MediaInfo:
             width, height = frame.width, frame.height
         if rotation in (90, 270):
             width, height = height, width
-        fps = float(video.average_rate or 0)
-        return MediaInfo(duration_s, has_audio, frame is not None, width, height, rotation, fps)
+        return MediaInfo(duration_s, has_audio, frame is not None, width, height, rotation)

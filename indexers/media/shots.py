@@ -27,11 +27,8 @@ _BLOCK_CHANGED = 16.0  # grey levels
 _STABLE = 0.002  # share of blocks that may differ from the frame before
 _NEW = 0.004  # share of blocks that must differ from the last still: about one short line of text
 _NEW_SLIDE = 0.015
-_BUSY, _BUSIEST, _FORGET = (
-    0.13,
-    0.3,
-    0.95,
-)  # a block that moved in one of eight looks of late is left out …
+# A block that moved in one of eight looks of late is left out …
+_BUSY, _BUSIEST, _FORGET = 0.13, 0.3, 0.95
 _AROUND = 5  # … with its neighbours, in blocks: a face moves here and there
 _LEAST_SEEN = 0.3  # share of blocks; when more than the rest moves, nothing stays
 _SETTLE_S = 1.5  # a picture that rests so soon after a change has been there since the change

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from indexers.media.audio import iter_audio
+from indexers.media.audio import cut_at_quiet, iter_audio
 from indexers.moments import US, SpokenWord
 from indexers.readers.draft import Draft
 from indexers.readers.sentences import ends_sentence
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
 RATE_HZ = 16000
 PORTION_S = 300.0
-_CUT_WITHIN_S = 20.0  # of a portion's end, the quietest place
 _BLOCK_S = 20.0
 _PAUSE_S = 1.5  # of silence end a sentence, whatever its punctuation
 _GAP = re.compile(r" (?=[,.:%]\d|[,.;:!?%।])")
@@ -64,7 +63,8 @@ async def speech(
     Raises UnreadableMedia and whatever the client raises."""
     gather = Sentences(longest_s)
     end_s = 0.0
-    async with aclosing(in_thread(_portions(path))) as portions:
+    blocks = (block for _, block in iter_audio(path, RATE_HZ, _BLOCK_S))
+    async with aclosing(in_thread(cut_at_quiet(blocks, PORTION_S, RATE_HZ))) as portions:
         async for start_s, audio in portions:
             end_s = start_s + len(audio) / RATE_HZ
             if float(np.abs(audio).max(initial=0.0)) >= _LOUD:
@@ -143,31 +143,6 @@ def _confidence(said: list[Said]) -> float:
 
 def _inside(one: Said, span: Span) -> bool:
     return span.start_s <= (one.start_s + one.end_s) / 2 < span.end_s
-
-
-def _portions(path: Path) -> Iterator[tuple[float, NDArray[np.float32]]]:
-    held = np.zeros(0, np.float32)
-    start = 0
-    for _, block in iter_audio(path, RATE_HZ, _BLOCK_S):
-        held = np.concatenate((held, block))
-        if len(held) >= PORTION_S * RATE_HZ:
-            cut = quietest(held, len(held) - round(_CUT_WITHIN_S * RATE_HZ))
-            yield start / RATE_HZ, held[:cut]
-            start, held = start + cut, held[cut:]
-    if len(held):
-        yield start / RATE_HZ, held
-
-
-def quietest(audio: NDArray[np.float32], after: int) -> int:
-    """The sample in the middle of the quietest third of a second after sample `after`."""
-    step = RATE_HZ // 30
-    tail = audio[after:]
-    count = len(tail) // step
-    if count <= 10:
-        return len(audio)
-    energy = np.square(tail[: count * step]).reshape(count, step).mean(axis=1)
-    level = np.convolve(energy, np.ones(10), "valid")
-    return after + (int(level.argmin()) + 5) * step
 
 
 class Said(NamedTuple):

@@ -17,7 +17,7 @@ from indexers.readers.draft import Draft, Item, ReadProgress
 from indexers.readers.texts import read_text
 from indexers.readers.threads import in_thread
 from indexers.settings import IndexSettings
-from model_host.errors import InvalidInput, UnreadableMedia
+from model_host.errors import InvalidInput, UnreadableMedia, first_problem
 
 if TYPE_CHECKING:
     from model_host.client import Client
@@ -129,9 +129,8 @@ def _draft(path: Path, number: int, text: str, timezone: str, language: str | No
     try:
         line = _Line.model_validate_json(text)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise _bad_line(path, number, f"{first['msg']}.", field) from error
+        field, problem = first_problem(error)
+        raise _bad_line(path, number, f"{problem}.", field) from error
     at_us = None
     if line.at is not None:
         try:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import warnings
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import httpx
 import numpy as np
@@ -34,7 +34,7 @@ from indexers.vectors.port import (
     ranked,
 )
 from indexers.vectors.terms import query_terms
-from model_host.errors import DiskFull, StoreError, Unavailable
+from model_host.errors import StoreError, Unavailable, disk_full
 
 
 class ClientStore:
@@ -85,12 +85,9 @@ class ClientStore:
             with _translated(self._where):
                 await self._client.upsert(self._collection, rows, wait=True)
 
-    async def delete(self, where: Where) -> None:
-        if where == EVERYTHING:
-            raise ValueError("an empty condition would delete everything")
-        chosen = qm.FilterSelector(filter=cast(qm.Filter, _filter(where)))
+    async def delete(self, ids: Sequence[str]) -> None:
         with _translated(self._where):
-            await self._client.delete(self._collection, chosen, wait=True)
+            await self._client.delete(self._collection, list(ids), wait=True)
 
     async def query(
         self, vector: NDArray[np.float32], text: str, where: Where = EVERYTHING, limit: int = 20
@@ -114,7 +111,7 @@ class ClientStore:
             fused = [(str(hit.id), hit.score) for hit in found.points]
             if not fused:
                 return []
-            these = _filter(Where(ids=tuple(i for i, _ in fused)))
+            these = qm.Filter(must=[qm.HasIdCondition(has_id=[i for i, _ in fused])])
             plain = [
                 await self._client.query_points(
                     self._collection,
@@ -128,25 +125,6 @@ class ClientStore:
             ]
         dense, lexical = ({str(hit.id): hit.score for hit in reply.points} for reply in plain)
         return ranked(fused, dense, lexical, limit)
-
-    async def scroll(self, where: Where = EVERYTHING) -> AsyncIterator[Point]:
-        offset: Any = None
-        while True:
-            with _translated(self._where):
-                records, offset = await self._client.scroll(
-                    self._collection,
-                    scroll_filter=_filter(where),
-                    limit=256,
-                    offset=offset,
-                    with_payload=True,
-                    with_vectors=True,
-                )
-            for record in records:
-                named = cast(dict[str, list[float]], record.vector)
-                vector = np.asarray(named[DENSE], dtype=np.float32)
-                yield Point(str(record.id), vector, record.payload or {})
-            if offset is None:
-                return
 
     async def count(self, where: Where = EVERYTHING) -> int:
         with _translated(self._where):
@@ -182,8 +160,6 @@ def _filter(where: Where) -> qm.Filter | None:
     must: list[Any] = [
         qm.FieldCondition(key=key, match=qm.MatchAny(any=values)) for key, values in where.keywords
     ]
-    if where.ids:
-        must.append(qm.HasIdCondition(has_id=list(where.ids)))
     if where.end_us is not None:
         must.append(qm.FieldCondition(key="start_us", range=qm.Range(lt=where.end_us)))
     if where.start_us is not None:
@@ -206,5 +182,5 @@ def _translated(where: str) -> Iterator[None]:
     except (ApiException, ValueError, RuntimeError, OSError) as error:
         text = str(error)[:300]
         if "No space left" in text:
-            raise DiskFull(f"No space left for the vectors at {where}.", why=text) from error
+            raise disk_full(f"for the vectors at {where}", text) from error
         raise StoreError(f"Qdrant at {where} refused.", why=text) from error

@@ -7,10 +7,9 @@ power cut after `flush`.
 from __future__ import annotations
 
 import contextlib
-import functools
 import shutil
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -33,7 +32,7 @@ from indexers.vectors.port import (
     ranked,
 )
 from indexers.vectors.terms import query_terms
-from model_host.errors import DiskFull, StoreError
+from model_host.errors import StoreError, disk_full
 
 T = TypeVar("T")
 _SPARE_BYTES = 96 << 20  # a full disk under a memory map kills the process: never get there
@@ -78,10 +77,8 @@ class EdgeStore:
         if points:
             await self._run(write)
 
-    async def delete(self, where: Where) -> None:
-        if where == EVERYTHING:
-            raise ValueError("an empty condition would delete everything")
-        operation = qe.UpdateOperation.delete_points_by_filter(cast(qe.Filter, _filter(where)))
+    async def delete(self, ids: Sequence[str]) -> None:
+        operation = qe.UpdateOperation.delete_points([uuid.UUID(i) for i in ids])
         await self._run(lambda: self._shard.update(operation))
 
     async def query(
@@ -101,7 +98,7 @@ class EdgeStore:
             fused = [(str(hit.id), hit.score) for hit in best]
             if not fused:
                 return []
-            these = _filter(Where(ids=tuple(i for i, _ in fused)))
+            these = qe.Filter(must=[qe.HasIdCondition({uuid.UUID(i) for i, _ in fused})])
             plain = [
                 qe.QueryRequest(len(fused), query=q, filter=these, with_payload=False)
                 for q in (near, match)
@@ -113,19 +110,6 @@ class EdgeStore:
             return ranked(fused, dense, lexical, limit)
 
         return await self._run(ask)
-
-    async def scroll(self, where: Where = EVERYTHING) -> AsyncIterator[Point]:
-        offset: Any = None
-        wanted = _filter(where)
-        while True:
-            request = qe.ScrollRequest(offset, 256, wanted, with_payload=True, with_vector=True)
-            records, offset = await self._run(functools.partial(self._shard.scroll, request))
-            for record in records:
-                named = cast(dict[str, list[float]], record.vector)
-                vector = np.asarray(named[DENSE], dtype=np.float32)
-                yield Point(str(record.id), vector, record.payload or {})
-            if offset is None:
-                return
 
     async def count(self, where: Where = EVERYTHING) -> int:
         request = qe.CountRequest(exact=True, filter=_filter(where))
@@ -165,8 +149,6 @@ def _filter(where: Where) -> qe.Filter | None:
     must: list[Any] = [
         qe.FieldCondition(key, match=qe.MatchAny(values)) for key, values in where.keywords
     ]
-    if where.ids:
-        must.append(qe.HasIdCondition({uuid.UUID(i) for i in where.ids}))
     if where.end_us is not None:
         must.append(qe.FieldCondition("start_us", range=qe.RangeFloat(lt=where.end_us)))
     if where.start_us is not None:
@@ -179,11 +161,9 @@ def _filter(where: Where) -> qe.Filter | None:
 def _need_space(folder: Path, size_bytes: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < size_bytes + _SPARE_BYTES:
-        raise DiskFull(
-            f"No space left for the vectors in {folder}.",
-            why=f"{free >> 20} MB are free; at least {(size_bytes + _SPARE_BYTES) >> 20} needed.",
-            fix="Free some space and run the same command again: it goes on where it stopped.",
-        )
+        needed = (size_bytes + _SPARE_BYTES) >> 20
+        why = f"{free >> 20} MB are free; at least {needed} needed."
+        raise disk_full(f"for the vectors in {folder}", why)
 
 
 @contextlib.contextmanager
@@ -198,7 +178,7 @@ def _translated(folder: Path) -> Iterator[None]:
             raise
         text = str(error)
         if "No space left" in text:
-            raise DiskFull(f"No space left for the vectors in {folder}.", why=text) from error
+            raise disk_full(f"for the vectors in {folder}", text) from error
         raise StoreError(
             f"The vectors in {folder} cannot be used.",
             why=f"Qdrant Edge says: {text[:300]}",

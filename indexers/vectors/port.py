@@ -10,7 +10,7 @@ The engine is never the only holder of anything: the docstore can fill an empty 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -21,7 +21,7 @@ from indexers.vectors.terms import terms
 
 DENSE = "text"  # the named vector
 TERMS = "terms"  # the payload field with the text index
-KEYWORDS = ("source", "modality", "language", "content_hash")
+KEYWORDS = ("source", "modality", "language")
 INTEGERS = ("start_us", "end_us", "at_us")
 RRF_K = 60
 
@@ -45,18 +45,16 @@ class Where(NamedTuple):
     """All given conditions hold; within a tuple, any of its values. Times in microseconds:
     Moments that overlap [start_us, end_us); a Moment without a time never does."""
 
-    ids: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
     modalities: tuple[str, ...] = ()
     languages: tuple[str, ...] = ()
-    content_hashes: tuple[str, ...] = ()
     start_us: int | None = None
     end_us: int | None = None
 
     @property
     def keywords(self) -> list[tuple[str, list[str]]]:
         """(payload field, wanted values) of the conditions on keywords."""
-        wanted = (self.sources, self.modalities, self.languages, self.content_hashes)
+        wanted = (self.sources, self.modalities, self.languages)
         return [(key, list(some)) for key, some in zip(KEYWORDS, wanted, strict=True) if some]
 
 
@@ -70,16 +68,13 @@ class VectorStore(Protocol):
     async def upsert(self, points: Sequence[Point]) -> None:
         """Writes or overwrites by id."""
 
-    async def delete(self, where: Where) -> None:
-        """Deletes what matches. ValueError for an empty `where`: see `drop`."""
+    async def delete(self, ids: Sequence[str]) -> None:
+        """Ids that it does not have are no error."""
 
     async def query(
         self, vector: NDArray[np.float32], text: str, where: Where = EVERYTHING, limit: int = 20
     ) -> list[Scored]:
         """The best hits of both halves, best first; equal scores by cosine, then id."""
-
-    def scroll(self, where: Where = EVERYTHING) -> AsyncIterator[Point]:
-        """Every matching point, in no promised order."""
 
     async def count(self, where: Where = EVERYTHING) -> int:
         """How many match, exactly."""
@@ -97,8 +92,9 @@ class VectorStore(Protocol):
 
 
 def point(moment: Moment, vector: NDArray[np.float32]) -> Point:
-    """The point of a Moment. Word times stay in the docstore: nothing filters on them."""
-    payload = moment.model_dump(mode="json", exclude={"words", "moment_id"}, exclude_none=True)
+    """The point of a Moment, without what nothing filters on and may be long or change."""
+    left_out = {"words", "moment_id", "ingested_us"}
+    payload = moment.model_dump(mode="json", exclude=left_out, exclude_none=True)
     return Point(moment.moment_id, vector, {**payload, TERMS: terms(moment.text)})
 
 

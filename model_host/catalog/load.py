@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from model_host.catalog.card import ArchiveSource, Card, HubSource, PathSource
 from model_host.catalog.languages import NAMES, nearest_language
-from model_host.errors import InvalidInput, ModelMissing, SutradharError, UnknownName
+from model_host.errors import InvalidInput, ModelMissing, SutradharError, UnknownName, first_problem
 from model_host.settings import HostSettings
 
 SHIPPED = Path(__file__).parent
@@ -159,9 +159,8 @@ def _parse(path: Path, model: type[Model], kind: str) -> Model:
         body: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
         return model.model_validate(body)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        field = ".".join(str(part) for part in first["loc"]) or "(whole file)"
-        raise _bad(path, kind, field, first["msg"]) from None
+        field, problem = first_problem(error)
+        raise _bad(path, kind, field or "(whole file)", problem) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise _bad(path, kind, "(whole file)", f"not TOML: {error}") from None
     except OSError as error:
@@ -180,7 +179,7 @@ def _bad(path: Path, kind: str, field: str, problem: str) -> SutradharError:
 
 def _problems(card: Card, path: Path) -> Iterator[tuple[str, str]]:
     """What pydantic cannot see: names that must agree with each other."""
-    from model_host.engines.registry import ENGINES  # data alone; no engine is imported
+    from model_host.catalog.engines import ENGINES
     from model_host.tasks import REQUESTS
 
     if card.task not in REQUESTS:

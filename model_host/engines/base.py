@@ -1,16 +1,20 @@
 """The port that every engine implements. An engine lives in a worker process, never elsewhere.
 
-An engine module has one class with `NAME`, `REQUIRES` (import names of its libraries) and the
-methods below. It is plain synchronous code: the worker calls it on threads, off its event loop,
-and at most `card.memory.slots` calls at a time.
+An engine module has one class with the methods below, and a row in `model_host/catalog/engines.py`.
+It is plain synchronous code: the worker calls it on threads, off its event loop, and at most
+`card.memory.slots` calls at a time. One that also takes input while it runs (live audio) has
+
+    def stream(self, request, inputs, cancel, emit): ...
+
+which is like `run`, while `inputs` yields what the caller sends and ends when it is done.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import Protocol
 
 from model_host.catalog.card import Card
 from model_host.errors import Cancelled
@@ -52,9 +56,6 @@ class Engine(Protocol):
     cause in `why`) when the model cannot be loaded.
     """
 
-    NAME: ClassVar[str]
-    REQUIRES: ClassVar[tuple[str, ...]]
-
     def __init__(self, card: Card, folder: Path | None, threads: int) -> None: ...
 
     def run(self, request: Request, cancel: Cancel, emit: Emit) -> Result:
@@ -65,14 +66,4 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Free the model."""
-        ...
-
-
-class StreamingEngine(Engine, Protocol):
-    """An engine that also takes input while it runs (live audio)."""
-
-    def stream(
-        self, request: Request, inputs: Iterator[Event], cancel: Cancel, emit: Emit
-    ) -> Result:
-        """Like `run`, while `inputs` yields what the caller sends and ends when it is done."""
         ...

@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import ClassVar
 
 from model_host.catalog.card import Card
 from model_host.engines.base import Cancel, Emit
@@ -20,9 +19,6 @@ _LEAK_BYTES = 64 << 20
 
 
 class Echo:
-    NAME: ClassVar[str] = "echo"
-    REQUIRES: ClassVar[tuple[str, ...]] = ()
-
     def __init__(self, card: Card, folder: Path | None, threads: int) -> None:
         if card.options.get("fail"):
             raise InvalidInput("This card is made to fail.")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import threading
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,9 +41,6 @@ class EspeakOptions(Options):
 
 
 class Espeak:
-    NAME: ClassVar[str] = "espeak"
-    REQUIRES: ClassVar[tuple[str, ...]] = ("espeakng_loader",)
-
     def __init__(self, card: Card, folder: Path | None, threads: int) -> None:
         self._card = card
         self._words_a_minute = EspeakOptions.of(card).words_a_minute

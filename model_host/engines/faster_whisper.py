@@ -12,7 +12,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,9 +67,6 @@ class Span(NamedTuple):
 
 
 class FasterWhisper:
-    NAME: ClassVar[str] = "faster-whisper"
-    REQUIRES: ClassVar[tuple[str, ...]] = ("faster_whisper", "ctranslate2", "av")
-
     def __init__(self, card: Card, folder: Path | None, threads: int) -> None:
         self._options = WhisperOptions.of(card)
         with loading(card):

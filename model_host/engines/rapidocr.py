@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from pydantic import Field
@@ -31,9 +31,6 @@ class RapidOcrOptions(Options):
 
 
 class RapidOCR:
-    NAME: ClassVar[str] = "rapidocr"
-    REQUIRES: ClassVar[tuple[str, ...]] = ("rapidocr", "onnxruntime")
-
     def __init__(self, card: Card, folder: Path | None, threads: int) -> None:
         options = RapidOcrOptions.of(card)
         self._longest_side = options.longest_side

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,9 +32,6 @@ class SileroOptions(Options):
 
 
 class Silero:
-    NAME: ClassVar[str] = "silero"
-    REQUIRES: ClassVar[tuple[str, ...]] = ("onnxruntime",)
-
     def __init__(self, card: Card, folder: Path | None, threads: int) -> None:
         self._options = SileroOptions.of(card)
         with loading(card):

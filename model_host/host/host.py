@@ -25,6 +25,7 @@ from model_host.errors import (
     SutradharError,
     Unavailable,
     WorkerError,
+    disk_error,
 )
 from model_host.host.instance import Instance
 from model_host.host.ledger import Ledger
@@ -286,7 +287,6 @@ class Host:
             [
                 Seat(
                     instance.id,
-                    instance.card.id,
                     instance.device,
                     self.ledger.held_bytes(instance.id),
                     bool(instance.leases) or instance.state != "ready",
@@ -412,8 +412,12 @@ async def open_host(settings: HostSettings, *, policy: Policy | None = None) -> 
 
 def _sweep(folder: Path) -> None:
     """Take away the sockets of hosts that were killed. Raises Unavailable when the folder belongs
-    to somebody else, who could put sockets of his own there."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    to somebody else, who could put sockets of his own there; StoreError when it cannot be made."""
+    try:
+        for path in (folder.parent, folder):
+            path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise disk_error(folder, error) from error
     if folder.stat().st_uid != os.getuid():
         raise Unavailable(
             f"The folder {folder} belongs to another user.",

@@ -21,7 +21,6 @@ class Seat(NamedTuple):
     """A loaded (or loading) instance as a policy sees it."""
 
     instance_id: str
-    card_id: str
     device: str
     size_bytes: int
     busy: bool

@@ -67,7 +67,7 @@ class Process:
             await self._writer.drain()
 
     async def ready(self, load_s: float) -> dict[str, Any]:
-        """Wait until the model is loaded: load seconds and footprint.
+        """Wait until the model is loaded: its footprint.
 
         Raises what the engine raised, WorkerDied, or WorkerHung after `load_s`."""
         try:

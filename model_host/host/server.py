@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import itertools
 import logging
 import os
@@ -30,6 +29,7 @@ from model_host.errors import (
 from model_host.frames import encode, read_frame
 from model_host.host.host import Host
 from model_host.host.status import HostStatus, Lease, Notice, Wanted
+from model_host.lock import lock_file
 
 VERSION = 1
 _HELLO_S = 5.0
@@ -53,7 +53,7 @@ async def serve_host(host: Host, path: Path) -> AsyncIterator[None]:
             connections.discard(task)
             writer.close()
 
-    with _alone(path):
+    with alone(path):
         server = await asyncio.start_unix_server(connected, path)
         try:
             yield
@@ -65,19 +65,18 @@ async def serve_host(host: Host, path: Path) -> AsyncIterator[None]:
 
 
 @contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Hold the right to serve on `path`; the kernel gives it back when we die."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with path.with_suffix(".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+def alone(path: Path) -> Iterator[None]:
+    """Hold the right to serve on `path`. Raises Busy naming the holder, StoreError."""
+    with lock_file(path.with_suffix(".lock")) as lock:
+        if not lock.take():
+            pid = lock.holder().get("pid")
             raise Busy(
-                "Another host is running already.",
+                f"A server is running already{f' (process {pid})' if pid else ''}.",
                 why=f"It serves on {path}.",
-                fix="Use it, or stop it first.",
+                fix="Use it: every command finds it by itself.",
                 retry_after_s=5.0,
-            ) from None
+                pid=pid,
+            )
         path.unlink(missing_ok=True)
         try:
             yield

@@ -13,25 +13,11 @@ import os
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from model_host.catalog.card import Card
-from model_host.catalog.load import Catalog
 
 MARKER = ".sutradhar.json"
-State = Literal["present", "partial", "changed", "unknown"]
-
-
-class StoredModel(NamedTuple):
-    """A model's folder. `state`: present; partial (a pull was stopped); changed (the card pins
-    other files now); unknown (no card of the catalog has this id)."""
-
-    card_id: str
-    path: Path
-    size_bytes: int
-    state: State
-    source: str
-    pulled_at: str
 
 
 class Layout(NamedTuple):
@@ -66,7 +52,6 @@ class Layout(NamedTuple):
         marker = {
             "card_id": card.id,
             "files": pins(card),
-            "sizes": {file.name: file.size_bytes for file in card.files},
             "source": source,
             "pulled_at": datetime.now(UTC).isoformat(timespec="seconds"),
         }
@@ -90,23 +75,11 @@ class Layout(NamedTuple):
         files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
         return sum(max(0, _size(path)) for path in files)
 
-    def list(self, catalog: Catalog) -> list[StoredModel]:
-        """What lies here, by id."""
+    def ids(self) -> list[str]:
+        """Of what lies here: also of stopped pulls, and of cards that are gone."""
         partial = {path.name for path in _folders(self.root / ".partial")}
         here = {path.name for path in _folders(self.root) if self.marker(path.name)}
-        models: list[StoredModel] = []
-        for card_id in sorted(partial | here):
-            card = catalog.cards.get(card_id)
-            state: State = "changed" if card_id in here else "partial"
-            if card is None:
-                state = "unknown"
-            elif self.is_present(card):
-                state = "present"
-            marker = self.marker(card_id)
-            source, pulled_at = str(marker.get("source", "")), str(marker.get("pulled_at", ""))
-            size, folder = self.size_bytes(card_id), self.folder(card_id)
-            models.append(StoredModel(card_id, folder, size, state, source, pulled_at))
-        return models
+        return sorted(partial | here)
 
 
 def pins(card: Card) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
+from importlib import import_module
 
 from model_host.catalog.card import Card, PathSource, Source
 from model_host.errors import (
@@ -17,7 +18,6 @@ from model_host.errors import (
 )
 from model_host.store.job import Job
 from model_host.store.layout import pins
-from model_host.store.sources import source_verb
 
 
 def bring_all(card: Card, sources: Sequence[Source], job: Job) -> str:
@@ -34,7 +34,7 @@ def bring_all(card: Card, sources: Sequence[Source], job: Job) -> str:
         job.begin(names)
         job.tell(f"asking the {source.kind} source")
         try:
-            source_verb(source.kind)(source, names, job)
+            import_module(f"model_host.store.sources.{source.kind}").bring(source, names, job)
             used.append(_describe(source))
         except (DiskFull, Cancelled):
             raise

@@ -11,12 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from model_host.catalog.card import Card, PathSource
-from model_host.catalog.load import Catalog
 from model_host.errors import Busy, Cancelled, HashMismatch, ModelMissing, StoreError
 from model_host.settings import HostSettings
 from model_host.store.background import in_background
 from model_host.store.job import Job, Listener, PullProgress, disk_full, free_bytes, sha256_of
-from model_host.store.layout import Layout, StoredModel
+from model_host.store.layout import Layout
 
 
 class Store:
@@ -69,9 +68,9 @@ class Store:
             shutil.rmtree(partial, ignore_errors=True)
             return freed
 
-    def list(self, catalog: Catalog) -> list[StoredModel]:
-        """What lies below the root, by id."""
-        return self._layout.list(catalog)
+    def ids(self) -> list[str]:
+        """Of what lies below the root: also of stopped pulls, and of cards that are gone."""
+        return self._layout.ids()
 
     # -- on the background thread -----------------------------------------------------------
 

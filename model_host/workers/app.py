@@ -12,7 +12,7 @@ import importlib
 import logging
 import queue
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from aiohttp import WSMessage, WSMsgType, web
 from pydantic import BaseModel, ValidationError
 
+from model_host.catalog.engines import ENGINES
 from model_host.engines.base import Cancel, Engine
-from model_host.engines.registry import ENGINES
-from model_host.errors import InvalidInput, SutradharError
+from model_host.errors import InvalidInput, SutradharError, first_problem
 from model_host.frames import MAX_FRAME_BYTES, Frame, encode, read_frame, slices, split
 from model_host.tasks import EVENTS, REQUESTS, Event, Request, Result
 from model_host.workers.wire import as_error, footprint
@@ -47,7 +47,7 @@ async def open_app(spec: Spec) -> web.Application:
     loop = asyncio.get_running_loop()
 
     def load() -> Engine:
-        module, _, name = ENGINES[spec.card.engine].partition(":")
+        module, _, name = ENGINES[spec.card.engine].place.partition(":")
         kind: type[Engine] = getattr(importlib.import_module(module), name)
         return kind(spec.card, spec.folder, spec.threads)
 
@@ -83,7 +83,7 @@ async def _run(request: web.Request) -> web.StreamResponse:
     response = web.StreamResponse(headers={"Content-Type": "application/octet-stream"})
     try:
         frame, _ = await read_frame(request.content.readexactly)
-        asked = _parse(frame)
+        asked = _request(frame)
     except (SutradharError, asyncio.IncompleteReadError) as error:
         await response.prepare(request)
         await response.write_eof(_error(error))
@@ -101,7 +101,7 @@ async def _stream(request: web.Request) -> web.WebSocketResponse:
     socket = web.WebSocketResponse(max_msg_size=MAX_FRAME_BYTES, compress=False)
     await socket.prepare(request)
     try:
-        asked = _parse(_frame(await socket.receive()))
+        asked = _request(_frame(await socket.receive()))
     except SutradharError as error:
         await socket.send_bytes(_error(error))
         return socket
@@ -111,7 +111,9 @@ async def _stream(request: web.Request) -> web.WebSocketResponse:
         """Until the caller has gone: also after `end`, or nobody would notice."""
         while (message := await socket.receive()).type not in _CLOSING:
             frame = _frame(message)
-            await inputs.put(None if frame.type == "end" else as_event(frame))
+            name = frame.type.removeprefix("event/")
+            end = frame.type == "end"
+            await inputs.put(None if end else _parsed("event", EVENTS, name, frame.body))
 
     feeding = asyncio.create_task(feed())
     calling = asyncio.create_task(_call(request.app, asked, iter(inputs), socket.send_bytes))
@@ -164,31 +166,21 @@ def _error(error: BaseException) -> bytes:
     return encode("error", as_error(error).to_wire())
 
 
-def _parse(frame: Frame) -> Request:
-    """Raises InvalidInput."""
-    kind = REQUESTS.get(frame.type)
-    if kind is None:
-        raise InvalidInput(f"There is no task '{frame.type}'.")
-    return _valid(kind, frame.body)
-
-
-def as_event(frame: Frame) -> Event:
-    """An `event/<Class>` frame as its event. Raises InvalidInput for anything else."""
-    kind = EVENTS.get(frame.type.removeprefix("event/"))
-    if kind is None:
-        raise InvalidInput(f"There is no event '{frame.type}'.")
-    return _valid(kind, frame.body)
-
-
-def _valid(kind: type[M], body: object) -> M:
+def _parsed(what: str, kinds: Mapping[str, type[M]], name: str, body: object) -> M:
+    """Raises InvalidInput for a name that is none of `kinds`, or a body that is not its."""
+    if name not in kinds:
+        raise InvalidInput(f"There is no {what} '{name}'.")
     try:
-        return kind.model_validate(body)
+        return kinds[name].model_validate(body)
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
+        field, problem = first_problem(error)
         raise InvalidInput(
-            f"The '{field}' of a {kind.__name__} is wrong.", why=f"{first['msg']}."
+            f"The '{field}' of a {kinds[name].__name__} is wrong.", why=f"{problem}."
         ) from None
+
+
+def _request(frame: Frame) -> Request:
+    return _parsed("task", REQUESTS, frame.type, frame.body)
 
 
 async def _call(
@@ -216,7 +208,7 @@ async def _call(
             elif hasattr(engine, "stream"):
                 result = engine.stream(asked, inputs, cancel, emit)
             else:
-                raise InvalidInput(f"The engine '{engine.NAME}' takes no input while it runs.")
+                raise InvalidInput(f"The model's {type(engine).__name__} takes no input midway.")
             return encode("result", result)
         except Exception as error:
             if not isinstance(error, SutradharError):

@@ -18,7 +18,6 @@ import signal
 import socket
 import sys
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +76,6 @@ async def _run(spec: Spec, control: socket.socket) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     async with asyncio.TaskGroup() as tasks:
         beating = tasks.create_task(beat())
-        began = time.perf_counter()
         try:
             app = await open_app(spec)
         except Exception as error:
@@ -86,7 +84,7 @@ async def _run(spec: Spec, control: socket.socket) -> None:
             return
         try:
             async with serve(app, spec.socket):
-                await tell("ready", load_s=time.perf_counter() - began, **footprint())
+                await tell("ready", **footprint())
                 await stop.wait()
         finally:
             beating.cancel()

@@ -17,6 +17,7 @@ from model_host.errors import (
     InvalidInput,
     ModelMissing,
     SutradharError,
+    first_problem,
 )
 from model_host.tasks import Request
 
@@ -35,10 +36,9 @@ class Options(BaseModel):
         try:
             return cls.model_validate(card.options)
         except ValidationError as error:
-            first = error.errors()[0]
-            field = ".".join(str(part) for part in first["loc"])
+            field, problem = first_problem(error)
             raise InvalidInput(
-                f"The card '{card.id}' has a bad option '{field}'.", why=f"{first['msg']}."
+                f"The card '{card.id}' has a bad option '{field}'.", why=f"{problem}."
             ) from error
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 from urllib.request import url2pathname
@@ -94,21 +93,11 @@ def _local_links(page_url: str) -> Iterator[Remote]:
         raise SourceUnreachable(f"{folder} cannot be read.", why=f"{error.strerror}.") from None
 
 
-class _Anchors(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__()
-        self.hrefs: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag == "a":
-            self.hrefs += [value for name, value in attrs if name == "href" and value]
-
-
 def _html_links(text: str, page_url: str) -> Iterator[Remote]:
-    anchors = _Anchors()
-    anchors.feed(text)
-    for href in anchors.hrefs:
-        url, fragment = urldefrag(urljoin(page_url, href))
+    from bs4 import BeautifulSoup
+
+    for anchor in BeautifulSoup(text, "html.parser").find_all("a", href=True):
+        url, fragment = urldefrag(urljoin(page_url, str(anchor["href"])))
         algorithm, _, digest = fragment.partition("=")
         name = unquote(urlsplit(url).path.rpartition("/")[2])
         known = algorithm in ("sha256", "sha384", "sha512")

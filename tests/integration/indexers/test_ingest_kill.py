@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import qdrant_edge as qe
 
 from indexers.corpora import Corpora
 from indexers.settings import IndexSettings
-from indexers.vectors import open_store
 from tests.integration.indexers import kill_child
-from tests.unit.indexers.fakes import DIMENSION
 
 ROOT = Path(__file__).parents[3]
 
@@ -52,7 +51,7 @@ async def content(place: Place) -> Any:
     """All that a corpus holds: Moments, their vectors, and the engine's copy of both."""
     settings = IndexSettings(corpora_root=place.corpora)
     async with Corpora(settings).open("c") as corpus:
-        moments = [m.model_dump() for m in await corpus.moments()]
+        moments = [m.model_dump(exclude={"ingested_us"}) for m in await corpus.moments()]
         vectors = {
             moment.moment_id: vector.tobytes()
             for version in corpus.docs.versions()
@@ -60,9 +59,10 @@ async def content(place: Place) -> Any:
         }
         assert corpus.docs.versions("read") == []
         assert corpus.docs.gone() == []
-    engine = await open_store(settings, place.corpora / "c" / "vectors", "", DIMENSION)
-    points = {p.id: (p.vector.tobytes(), p.payload) async for p in engine.scroll()}
-    await engine.aclose()
+    shard = qe.EdgeShard.load(str(place.corpora / "c" / "vectors"))
+    records, _ = shard.scroll(qe.ScrollRequest(None, 10_000, with_payload=True, with_vector=True))
+    points = {str(record.id): (record.vector, record.payload) for record in records}
+    shard.close()
     return moments, vectors, points
 
 

@@ -16,7 +16,7 @@ from fastapi import FastAPI
 from api.app import create_app
 from api.remote import RemoteBackend, connect
 from api.schemas import Answer, Ask, Index, Indexed, Stage
-from api.server import alone, listening, run
+from api.server import listening, run
 from api.settings import Settings, load_settings
 from indexers.errors import CorpusBusy, UnknownCorpus
 from model_host.client import Notice
@@ -86,7 +86,7 @@ def settings(home: Path) -> Settings:
 async def serving(app: FastAPI, path: Path, stack: AsyncExitStack) -> asyncio.Task[None]:
     """The server's task, once it answers."""
     ready = asyncio.Event()
-    stack.enter_context(alone(path))
+    path.parent.mkdir(parents=True, exist_ok=True)
     listener = stack.enter_context(listening(path))
     task = asyncio.create_task(run(app, listener, ready.set))
 

@@ -1,16 +1,11 @@
 from __future__ import annotations
 
-import ast
 import json
 import shutil
 from importlib.util import find_spec
-from pathlib import Path
 
 import pytest
 
-import model_host
-from api.cli import doctor
-from model_host.engines.registry import ENGINES
 from tests.unit.api.conftest import Cli
 
 
@@ -76,21 +71,3 @@ def test_library_that_is_absent(
     assert result.code == code
     assert [c["state"] for c in lacking] == [state]
     assert "make setup" in lacking[0]["fix"]
-
-
-@pytest.mark.parametrize("engine", ENGINES)
-def test_libraries_are_the_ones_the_engine_requires(engine: str) -> None:
-    """Read, not imported: an engine module may load its library."""
-    module = ENGINES[engine].partition(":")[0].rpartition(".")[2]
-    path = Path(model_host.__file__).parent / "engines" / f"{module}.py"
-    declared = [
-        node.value
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.AnnAssign)
-        and isinstance(node.target, ast.Name)
-        and node.target.id == "REQUIRES"
-    ]
-    assert len(declared) == 1
-    assert declared[0] is not None
-    required = ast.literal_eval(declared[0])
-    assert tuple(required) == doctor.ENGINE_LIBRARIES.get(engine, ("", ()))[1]

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from api.server import alone
+from model_host.host.server import alone
 from tests.unit.api.conftest import Cli
 
 
 def test_another_one_runs(cli: Cli, home: Path) -> None:
-    with alone(home / "run" / "api.sock"):
+    with alone(home / "run" / "host.sock"):
         code, out, err = cli("serve")
     assert (code, out) == (4, "")
     assert f"process {os.getpid()}" in err

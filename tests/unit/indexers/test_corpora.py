@@ -165,7 +165,9 @@ async def test_search_sources_moments_and_neighbours(corpora: Corpora, files: Pa
         assert len(await corpus.search(Query(text="roof", k=1), client())) == 1
 
         assert [s.name for s in await corpus.sources()] == ["notes.txt", "talk.txt"]
-        assert (await corpus.sources())[1].moments == {"speech": 3}
+        talked = (await corpus.sources())[1]
+        assert talked.moments == {"speech": 3}
+        assert hits[0].moment.ingested_us == talked.ingested_us > 0
         assert [m.text for m in await corpus.moments()] == [*NOTES.splitlines(), *talk()]
         middle = (await corpus.moments("talk.txt"))[1]
         assert [m.ordinal for m in await corpus.neighbours(middle)] == [0, 2]

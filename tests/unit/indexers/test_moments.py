@@ -8,12 +8,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from indexers.moments import Moment, moment_id
-from indexers.timeline import overlap_us, overlaps
 
 text = st.text(st.characters(exclude_characters="\n", exclude_categories=["Cs"]), max_size=20)
 parts = st.tuples(text, text, text, st.integers(0, 10**9))
-instants = st.integers(0, 50)
-intervals = st.tuples(instants, instants).map(lambda pair: (min(pair), max(pair)))
 
 
 def test_the_id_of_a_moment_never_changes() -> None:
@@ -29,23 +26,6 @@ def test_ids_are_equal_only_for_equal_parts(
 ) -> None:
     assert (moment_id(*one) == moment_id(*other)) == (one == other)
     assert uuid.UUID(moment_id(*one)).version == 5
-
-
-@given(intervals, intervals)
-def test_intervals_overlap_when_they_share_an_instant(
-    one: tuple[int, int], other: tuple[int, int]
-) -> None:
-    def holds(interval: tuple[int, int]) -> set[int]:
-        start, end = interval
-        return {start} if start == end else set(range(start, end))
-
-    assert overlaps(*one, *other) == bool(holds(one) & holds(other))
-    assert overlaps(*one, *other) == overlaps(*other, *one)
-
-
-@given(intervals, intervals)
-def test_the_length_of_an_overlap(one: tuple[int, int], other: tuple[int, int]) -> None:
-    assert overlap_us(*one, *other) == len(set(range(*one)) & set(range(*other)))
 
 
 @pytest.mark.parametrize(

@@ -6,21 +6,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from model_host.errors import InvalidInput, UnreadableMedia
 from model_host.tasks import Segment
 from tests.unit.tools.fakes import FakeClient
 from tools import transcribe as module
-from tools.transcribe import RATE_HZ, build_tool, cut, transcribe
+from tools.transcribe import RATE_HZ, build_tool, transcribe
 
 
 @pytest.fixture
 def windows_of_two_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "WINDOW_S", 2.0)
-    monkeypatch.setattr(module, "_WINDOW", 2 * RATE_HZ)
-    monkeypatch.setattr(module, "_SEAM_S", 1.0)
+    monkeypatch.setattr("indexers.media.audio._CUT_WITHIN_S", 1.0)
 
 
 def write(path: Path, seconds: float) -> Path:
@@ -78,29 +75,6 @@ async def test_samples_are_heard_like_a_file() -> None:
     client: Any = FakeClient()
     await transcribe(client, np.zeros(5 * RATE_HZ, np.float32))
     assert sum(len(request.audio) for request in client.requests) == 5 * RATE_HZ
-
-
-@pytest.mark.usefixtures("windows_of_two_seconds")
-def test_a_window_ends_where_it_is_quiet() -> None:
-    sound = np.ones(4 * RATE_HZ, np.float32)
-    sound[round(1.4 * RATE_HZ) : round(1.8 * RATE_HZ)] = 0
-    seam_s = next(iter(cut(iter([sound[: 2 * RATE_HZ], sound[2 * RATE_HZ :]]))))[1].size / RATE_HZ
-    assert 1.4 < seam_s < 1.8
-
-
-@given(sizes=st.lists(st.integers(0, 50_000), max_size=8))
-def test_cutting_loses_and_doubles_nothing(sizes: list[int]) -> None:
-    sound = np.arange(sum(sizes), dtype=np.float32)
-    blocks = np.split(sound, np.cumsum(sizes)[:-1]) if sizes else []
-    patch = pytest.MonkeyPatch()
-    with patch.context() as context:
-        context.setattr(module, "_WINDOW", 16_000)
-        context.setattr(module, "_SEAM_S", 0.5)
-        windows = list(cut(iter(blocks)))
-    assert np.array_equal(np.concatenate([w for _, w in windows]), sound)
-    assert [round(start * RATE_HZ) for start, _ in windows] == [
-        int(w[0]) if len(w) else 0 for _, w in windows
-    ]
 
 
 async def test_tool_reads_its_folder_alone(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from tools.translate import offered, translate
 class FakeTranslator:
     async def run(self, request: Translate, **_: object) -> Reply:
         text = f"{request.text} ({request.source} to {request.target})"
-        return Reply(Translated(text=text), [], "fake", 0.0, 0.0)
+        return Reply(Translated(text=text), [], "fake")
 
 
 async def test_source_is_what_the_script_tells() -> None:

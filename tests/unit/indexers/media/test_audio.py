@@ -5,8 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from indexers.media.audio import decode_audio, iter_audio, probe, write_wav
+from indexers.media.audio import cut_at_quiet, decode_audio, iter_audio, probe, write_wav
 from model_host.errors import UnreadableMedia
 from tests import media
 
@@ -85,3 +87,21 @@ def test_written_wav_is_16_bit_and_clipped(tmp_path: Path) -> None:
         assert (file.getnchannels(), file.getsampwidth(), file.getframerate()) == (1, 2, 24000)
         samples = np.frombuffer(file.readframes(9), "<i2")
     assert samples.tolist() == [0, 16383, 32767, -32767]
+
+
+def test_a_window_ends_where_it_is_quiet() -> None:
+    audio = np.concatenate([media.tone(3), media.silence(0.6), media.tone(3)], axis=1)[0]
+    (start_s, first), (second_s, _) = cut_at_quiet(np.split(audio, 2), window_s=6)
+    assert start_s == 0
+    assert len(first) / RATE == second_s == pytest.approx(3.3, abs=0.15)
+
+
+@given(sizes=st.lists(st.integers(0, 50_000), max_size=8))
+def test_cutting_loses_and_doubles_nothing(sizes: list[int]) -> None:
+    sound = np.arange(sum(sizes), dtype=np.float32)
+    blocks = np.split(sound, np.cumsum(sizes)[:-1]) if sizes else []
+    windows = list(cut_at_quiet(blocks, window_s=1.0))
+    assert np.array_equal(np.concatenate([w for _, w in windows]), sound)
+    assert [round(start * RATE) for start, _ in windows] == [
+        int(w[0]) if len(w) else 0 for _, w in windows
+    ]

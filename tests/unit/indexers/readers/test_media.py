@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from indexers.media.shots import Span as Shot
 from indexers.readers import speech
 from indexers.readers.screen import Screen, merged, readable, scene_draft
-from indexers.readers.speech import Said, Sentences, doubtful, quietest, words_of
+from indexers.readers.speech import Said, Sentences, doubtful, words_of
 from model_host.errors import EngineMissing
 from model_host.tasks import DetectSpeech, Read, Span, TextLine, Transcribe
 from tests import media
@@ -94,7 +94,7 @@ async def test_long_recording_goes_in_portions_cut_where_it_is_quiet(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(speech, "PORTION_S", 10.0)
-    monkeypatch.setattr(speech, "_CUT_WITHIN_S", 4.0)
+    monkeypatch.setattr("indexers.media.audio._CUT_WITHIN_S", 4.0)
     monkeypatch.setattr(speech, "_BLOCK_S", 2.0)
     sound = np.concatenate(
         [media.tone(8), media.silence(1), media.tone(8), media.silence(1)], axis=1
@@ -110,11 +110,6 @@ async def test_long_recording_goes_in_portions_cut_where_it_is_quiet(
     ]
     assert [report.done for report in reports] == sorted(report.done for report in reports)
     assert reports[-1].done == pytest.approx(18.0, abs=0.01)
-
-
-def test_quietest_place() -> None:
-    audio = np.concatenate([media.tone(3), media.silence(0.6), media.tone(3)], axis=1)[0]
-    assert quietest(audio, 16000) / 16000 == pytest.approx(3.3, abs=0.15)
 
 
 def said(start: float, end: float, confidence: float, language: str = "en") -> Said:

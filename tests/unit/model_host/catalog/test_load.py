@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from model_host.catalog.card import ArchiveSource, Card, HubSource
+from model_host.catalog.engines import ENGINES
 from model_host.catalog.load import (
     SHIPPED,
     Catalog,
@@ -19,7 +20,6 @@ from model_host.catalog.load import (
     load_catalog,
     load_profile,
 )
-from model_host.engines.registry import ENGINES
 from model_host.errors import InvalidInput, ModelMissing, UnknownName
 from model_host.settings import HostSettings
 
@@ -84,8 +84,8 @@ def test_hub_sources_are_not_called_verified(path: Path) -> None:
 
 
 def test_every_engine_of_the_registry_is_there() -> None:
-    for name, place in ENGINES.items():
-        module, _, cls = place.partition(":")
+    for name, info in ENGINES.items():
+        module, _, cls = info.place.partition(":")
         spec = find_spec(module)
         assert spec is not None, f"{name}: no module {module}"
         assert spec.origin is not None

@@ -39,9 +39,33 @@ class Model:
     def transcribe(self, sound: np.ndarray, **how: Any) -> tuple[list[Any], None]:
         self.calls.append({"seconds": len(sound) / RATE, **how})
         said = SimpleNamespace(
-            start=0.0, end=len(sound) / RATE, text=" word ", words=None, avg_logprob=-0.1
+            start=0.0,
+            end=len(sound) / RATE,
+            text=" word ",
+            words=None,
+            avg_logprob=-0.1,
+            seek=0,
+            compression_ratio=1.0,
+            no_speech_prob=0.0,
         )
         return [said], None
+
+
+@pytest.mark.parametrize(
+    ("seek", "ratio", "silence", "dropped"),
+    [
+        (0, 1.1, 0.02, False),
+        (1500, 1.1, 0.02, False),  # half of it was left
+        (2950, 1.1, 0.02, True),  # half a second was left
+        (0, 3.0, 0.02, False),  # a chorus
+        (0, 3.0, 0.9, True),  # a loop over silence
+    ],
+)
+def test_what_no_speech_is_behind_is_dropped(
+    seek: int, ratio: float, silence: float, dropped: bool
+) -> None:
+    found = SimpleNamespace(seek=seek, compression_ratio=ratio, no_speech_prob=silence)
+    assert module._made_up(found, 30.0) is dropped
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from model_host.host.policy import Decision, LeastRecentlyUsed, Refuse, Room, Se
 def seat(name: str, size: int, idle_s: float = 0, **flags: bool) -> Seat:
     device = "gpu0" if flags.pop("gpu", False) else "cpu"
     busy, pinned = flags.get("busy", False), flags.get("pinned", False)
-    return Seat(name, name, device, size, busy, pinned, idle_s)
+    return Seat(name, device, size, busy, pinned, idle_s)
 
 
 CPU = (Room("cpu", 100, 100),)
@@ -84,7 +84,7 @@ def test_what_it_decides_can_be_done(
     size: int, budget: int, rows: list[tuple[int, bool, bool, float]]
 ) -> None:
     seats = [
-        Seat(f"i{n}", "c", "cpu", held, busy, pinned, idle)
+        Seat(f"i{n}", "cpu", held, busy, pinned, idle)
         for n, (held, busy, pinned, idle) in enumerate(rows)
     ]
     free = budget - sum(seat.size_bytes for seat in seats)
