@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from model_host.catalog.card import Card
+from model_host.catalog.languages import NAMES
 from model_host.engines.base import Cancel, Emit
 from model_host.engines.shared.audio import usable
 from model_host.engines.shared.loading import Options, expect, loading, weights
@@ -91,8 +92,10 @@ class FasterWhisper:
         """
         ask = expect(request, Transcribe)
         if ask.language is not None and ask.language not in self._languages:
+            if ask.language not in NAMES:
+                raise UnknownName.among("language of this model", ask.language, self._languages)
             known = ", ".join(self._languages)
-            raise UnknownName(
+            raise UnknownName(  # a language; "did you mean" another would be an insult
                 f"This model does not know the language '{ask.language}'.",
                 fix=f"It knows: {known}." if len(known) < 200 else "See 'sutradhar models show'.",
                 kind="language",
