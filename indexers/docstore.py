@@ -7,7 +7,8 @@ is rewritten as a whole: not crash-safe, and a lost write would mean another hou
 
 A *version* is one reading of one file. It comes in `read` (all drafts are here, the models that
 read it need not run again), gets its vectors batch by batch, and is published `ready` in one
-transaction that takes the place of the source's version before it.
+transaction that takes the place of the source's version before it. While a file is being read,
+the models' answers about it are kept (`remember.py`), so that a killed reading goes on.
 """
 
 from __future__ import annotations
@@ -42,6 +43,9 @@ CREATE TABLE IF NOT EXISTS moment (
   draft TEXT NOT NULL, embed TEXT NOT NULL, vector BLOB, PRIMARY KEY (vid, seq));
 CREATE INDEX IF NOT EXISTS moment_id ON moment(id);
 CREATE TABLE IF NOT EXISTS gone (id TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS answer (
+  content_hash TEXT NOT NULL, call TEXT NOT NULL, seq INTEGER NOT NULL, frame BLOB NOT NULL,
+  PRIMARY KEY (content_hash, call, seq)) WITHOUT ROWID;
 """
 _MOMENT = "v.source, v.content_hash, v.ingested_us, m.modality, m.ordinal, m.draft"
 _READY = "FROM moment m JOIN version v USING (vid) WHERE v.state = 'ready'"
@@ -124,6 +128,7 @@ class Docstore:
                 "DELETE FROM version WHERE state = 'read' AND (source = ? OR content_hash = ?)",
                 (version.source, version.content_hash),
             )
+            db.execute("DELETE FROM answer WHERE content_hash = ?", (version.content_hash,))
             vid = db.execute(
                 "INSERT INTO version (source, content_hash, recipe, language, path, size_bytes) "
                 "VALUES (?, ?, ?, ?, ?, ?)",
@@ -139,6 +144,22 @@ class Docstore:
                 [(vid, seq, ids[seq], *row) for seq, row in enumerate(rows)],
             )
         return version._replace(vid=vid, state="read")
+
+    def answers(self, content_hash: str, call: str) -> list[bytes]:
+        """The frames of a model call about this content, if it was kept."""
+        rows = self._all(
+            "SELECT frame FROM answer WHERE content_hash = ? AND call = ? ORDER BY seq",
+            content_hash, call,
+        )  # fmt: skip
+        return [row[0] for row in rows]
+
+    def keep(self, content_hash: str, call: str, frames: Sequence[bytes]) -> None:
+        """Until the content is staged."""
+        with self._write() as db:
+            db.executemany(
+                "INSERT OR REPLACE INTO answer VALUES (?, ?, ?, ?)",
+                [(content_hash, call, seq, frame) for seq, frame in enumerate(frames)],
+            )
 
     def to_embed(self, vid: int, limit: int) -> list[tuple[int, str]]:
         """(seq, text) of the next Moments that lack a vector."""

@@ -27,6 +27,7 @@ from indexers.files import Content, find_files
 from indexers.moments import Moment
 from indexers.readers.draft import Draft, Item
 from indexers.readers.sentences import sentences
+from indexers.remember import Remembering
 from indexers.settings import IndexSettings
 from model_host.errors import DiskFull, InvalidInput, SutradharError, WorkerError
 from model_host.tasks import Embedded, EmbedText
@@ -204,21 +205,30 @@ class _Run(NamedTuple):
                     if step.was.source != source:
                         note = f"is called '{source}' now"
                         yield IngestEvent(step.was.source, "removed", path, note=note)
-                yield IngestEvent(source, "unchanged", path, note=step.note)
+                counts = (await to_thread.run_sync(self.corpus.docs.modalities)).get(
+                    step.was.vid, {}
+                )
+                here = sum(counts.values())
+                yield IngestEvent(source, "unchanged", path, moments=here, note=step.note)
                 return
             staged = await to_thread.run_sync(self._staged, new)
+            notes: dict[str, None] = {}  # what the reader warned of stands in the last event, too
             if staged is None:
                 rows: list[Row] = []
                 read = self._read(path, new, content, pace, size_bytes, rows)
                 async with aclosing(read) as events:
                     async for event in events:
+                        if event.note:
+                            notes.setdefault(event.note)
                         yield event
                 staged = await to_thread.run_sync(self.corpus.docs.stage, new, rows)
             async with aclosing(self._embed(path, staged, pace, size_bytes)) as events:
                 async for event in events:
                     yield event
             count = await self.corpus.publish(staged)
-            note = "" if count else "nothing was found in it"
+            if not count:
+                notes.setdefault("nothing was found in it")
+            note = "; ".join(notes)
             yield IngestEvent(source, "done", path, count, count, "moments", count, note=note)
         except SutradharError as error:
             yield IngestEvent(source, "failed", path, error=error)
@@ -267,7 +277,8 @@ class _Run(NamedTuple):
         before: dict[str, str] = {}  # modality → the text that came last
         yield IngestEvent(new.source, "reading", path, eta_s=pace.eta_s(size, 0.0))
         settings, language = self.corpus.settings, self.language
-        found = self.reader.read_source(path, self.client, settings, language=language)
+        client = cast("Client", Remembering(self.client, self.corpus.docs, new.content_hash))
+        found = self.reader.read_source(path, client, settings, language=language)
         async with aclosing(cast(AsyncGenerator[Item, None], found)) as items:
             async for item in items:
                 if isinstance(item, Draft):

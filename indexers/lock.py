@@ -13,7 +13,7 @@ import anyio
 from indexers.errors import CorpusBusy
 from model_host.lock import lock_file
 
-WAIT_S = 1.0  # a command that is just ending is worth a moment
+WAIT_S = 0.5  # a command that is just ending is worth a moment
 _POLL_S = 0.05
 
 

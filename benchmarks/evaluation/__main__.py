@@ -77,7 +77,7 @@ def build(world: World, folder: Path) -> None:
 
 
 def main(
-    world: Annotated[str, typer.Option(help="a (tune), b (score) or c (held out)")] = "b",
+    world: Annotated[str, typer.Option(help="a, d (tune), b (score), c, e, f (held out)")] = "b",
     as_json_: Annotated[bool, typer.Option("--json", help="JSON alone on stdout")] = False,
     spoken: Annotated[bool, typer.Option(help="with recordings, which need speech models")] = True,
     build_dir: Annotated[

@@ -24,7 +24,7 @@ def render(world: World, folder: Path) -> list[Path]:
     """Every source of the world in `folder`, which is made when missing. Files of an earlier
     rendering are replaced. Returns their paths."""
     folder.mkdir(parents=True, exist_ok=True)
-    paths = []
+    paths = [Path(shutil.copyfile(file, folder / file.name)) for file in world.files]
     for script in world.scripts:
         path = folder / script.file_name
         if script.file_name in world.recordings:

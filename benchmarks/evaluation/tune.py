@@ -1,7 +1,7 @@
-"""`python -m benchmarks.evaluation.tune`: fits the judge of `graphs/grounding` on world A.
+"""`python -m benchmarks.evaluation.tune`: fits the judge of `graphs/grounding` on worlds A and D.
 
-The sources of the tuning world are indexed as a user would; for each question the real retrieval
-gives a pool of passages, and the truth of the world says which of them hold the answer. Two fits:
+The sources of a tuning world are indexed as a user would; for each question the real retrieval
+gives a pool of passages, and its truth says which of them hold the answer. Two fits:
 a conditional logit orders the passages of a question, a logistic regression says whether the best
 one answers. Both are ridge-regularised and solved by Newton's method. `weights.json` is written
 with the figures reached here; figures that count come from the other worlds.
@@ -224,11 +224,11 @@ def _logsumexp(z: Matrix) -> float:
 
 
 def main(
-    world: Annotated[str, typer.Option(help="The world to fit on.")] = "a",
+    worlds: Annotated[str, typer.Option(help="The worlds to fit on, a letter each.")] = "ad",
     write: Annotated[bool, typer.Option(help="Write graphs/grounding/weights.json.")] = True,
 ) -> None:
     """Fit the judge; prints what is written."""
-    found = fit(asyncio.run(collect(load_world(world))))
+    found = fit([pool for name in worlds for pool in asyncio.run(collect(load_world(name)))])
     text = json.dumps(found, indent=1) + "\n"
     if write:
         WEIGHTS.write_text(text, encoding="utf-8")

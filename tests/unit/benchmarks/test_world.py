@@ -9,7 +9,7 @@ import pytest
 from benchmarks.evaluation.markup import read_script
 from benchmarks.evaluation.normalise import contains, tokens
 from benchmarks.evaluation.render import render
-from benchmarks.evaluation.world import KINDS, WORLDS, World, load_world
+from benchmarks.evaluation.world import KINDS, USE, WORLDS, World, load_world
 
 MINIMUM = {"a": (60, 6, 20), "b": (60, 6, 20), "c": (20, 6, 5)}  # questions, sources, unanswerable
 
@@ -55,6 +55,21 @@ def test_worlds_share_no_question_and_no_source() -> None:
     assert len(set(questions)) == len(questions)
     assert len(set(sources)) == len(sources)
     assert {q.kind for world in worlds for q in world.questions} == set(KINDS)
+
+
+@pytest.mark.parametrize(("name", "use"), [(n, u) for n, u in USE.items() if n not in MINIMUM])
+def test_a_world_of_plain_files(name: str, use: str) -> None:
+    world = load_world(name)
+    texts = {
+        path.name.removesuffix(".moments.jsonl"): path.read_text("utf-8") for path in world.files
+    }
+    assert len(world.files) >= 6
+    assert len(world.questions) >= 60
+    assert sum(not question.answerable for question in world.questions) >= 20
+    for question in world.questions:
+        for place in question.places:
+            assert place.source in texts
+            assert place.end_s is not None or place.fact in texts[place.source], question.id
 
 
 def test_rendering_twice_gives_the_same_bytes(world: World, tmp_path: Path) -> None:
