@@ -1,6 +1,6 @@
 """How fast sources are indexed, and what memory it takes, with the starter models.
 
-    .venv/bin/python -m benchmarks.indexing [SCENARIO…] --models FOLDER [--seconds 120]
+    .venv/bin/python -m benchmarks.indexing [SCENARIO…] [--models FOLDER] [--seconds 120]
         [--pages 40] [--moments 500] [--json FILE]
 
 Scenarios: `audio` (speech), `video` (slides with speech), `pdf`, `moments` (a transcript: embedding
@@ -28,6 +28,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from api.settings import default_models
 from indexers.corpora import Corpora
 from indexers.ingest import ingest
 from indexers.settings import IndexSettings
@@ -190,16 +191,18 @@ def _speech(path: Path | None, amount_s: float) -> np.ndarray[Any, np.dtype[np.i
 
 async def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("scenario", nargs="*", default=list(SCENARIOS), choices=list(SCENARIOS))
+    parser.add_argument("scenario", nargs="*", help=", ".join(SCENARIOS))
     parser.add_argument("--seconds", type=float, default=120, help="of audio and video")
     parser.add_argument("--pages", type=int, default=40)
     parser.add_argument("--moments", type=int, default=500)
     parser.add_argument("--speech", type=Path, help="a recording (two_cities.wav)")
-    parser.add_argument("--models", type=Path, required=True, help="where the weights are")
+    parser.add_argument("--models", type=Path, default=default_models(), help="model root")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     results: dict[str, Any] = {}
-    for name in args.scenario:
+    if unknown := set(args.scenario) - set(SCENARIOS):
+        parser.error(f"there is no scenario {', '.join(sorted(unknown))}")
+    for name in args.scenario or SCENARIOS:
         with tempfile.TemporaryDirectory(prefix="bench-") as home:
             settings = HostSettings(home=Path(home), models_root=args.models)
             async with open_client(settings, embedded=True) as client:

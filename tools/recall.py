@@ -48,9 +48,7 @@ class RecallInput(BaseModel):
     k: int = Field(default=8, ge=1, le=50, description="How many Moments to return.")
 
 
-def build_recall_tool(
-    client: Client, open_corpus: Callable[[str], Awaitable[Corpus]]
-) -> StructuredTool:
+def build_tool(client: Client, open_corpus: Callable[[str], Awaitable[Corpus]]) -> StructuredTool:
     """The tool as LangChain sees it; returns Moments with sources and time codes."""
 
     async def run(question: str, corpus: str, k: int = 8) -> list[dict[str, Any]]:

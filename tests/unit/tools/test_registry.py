@@ -22,6 +22,20 @@ def test_tools_are_those_with_a_model(tmp_path: Path) -> None:
     assert all(tool.description and tool.args_schema for tool in tools)
 
 
+async def test_recall_is_a_tool_where_there_are_corpora(tmp_path: Path) -> None:
+    client: Any = FakeClient()
+    profile = Profile(name="p", serves={"embed_text": ("e",)})
+
+    async def open_corpus(name: str) -> Any:
+        raise UnknownName.among("corpus", name, ["ward"])
+
+    assert build_tools(client, folder=tmp_path, profile=profile) == []
+    (tool,) = build_tools(client, folder=tmp_path, profile=profile, open_corpus=open_corpus)
+    assert tool.name == "recall"
+    with pytest.raises(UnknownName, match="'ward'"):
+        await tool.ainvoke({"question": "Who?", "corpus": "wrad"})
+
+
 def test_unknown_tool_suggests_the_nearest(tmp_path: Path) -> None:
     client: Any = FakeClient()
     with pytest.raises(UnknownName, match="transcribe"):
