@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+from anyio import to_thread
 
 from indexers.errors import CorpusBusy
 from model_host.lock import lock_file
@@ -24,7 +25,7 @@ async def owned(path: Path, corpus: str, *, wait_s: float = WAIT_S) -> AsyncIter
     Raises CorpusBusy when another holder keeps it for `wait_s` seconds; `detail` has its `pid`,
     `command` and `since` (Unix seconds). Raises DiskFull or StoreError when `path` cannot be made.
     """
-    with lock_file(path) as lock:
+    with contextlib.closing(await to_thread.run_sync(lock_file, path)) as lock:
         deadline = time.monotonic() + wait_s
         while not lock.take():
             if time.monotonic() >= deadline:

@@ -9,7 +9,6 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from model_host.errors import disk_error
 
 
 class LockFile:
-    """Get one from `lock_file`."""
+    """Get one from `lock_file`, and close it."""
 
     def __init__(self, handle: int) -> None:
         self._handle = handle
@@ -51,18 +50,15 @@ class LockFile:
             os.pwrite(self._handle, body.ljust(2048), 0)
 
 
-@contextlib.contextmanager
-def lock_file(path: Path) -> Iterator[LockFile]:
-    """What is taken of it ends with the block. Raises DiskFull or StoreError when `path` cannot be
-    made."""
+def lock_file(path: Path) -> LockFile:
+    """Use it inside `contextlib.closing`; what is taken of it ends then. Touches the disk: call it
+    off the event loop. Raises DiskFull or StoreError when `path` cannot be made."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # Not inherited by worker processes (Python opens with O_CLOEXEC).
-        lock = LockFile(os.open(path, os.O_RDWR | os.O_CREAT, 0o644))
+        return LockFile(os.open(path, os.O_RDWR | os.O_CREAT, 0o644))
     except OSError as error:
         raise disk_error(path.parent, error) from error
-    with contextlib.closing(lock):
-        yield lock
 
 
 def _command() -> str:

@@ -67,7 +67,7 @@ async def serve_host(host: Host, path: Path) -> AsyncIterator[None]:
 @contextmanager
 def alone(path: Path) -> Iterator[None]:
     """Hold the right to serve on `path`. Raises Busy naming the holder, StoreError."""
-    with lock_file(path.with_suffix(".lock")) as lock:
+    with contextlib.closing(lock_file(path.with_suffix(".lock"))) as lock:
         if not lock.take():
             pid = lock.holder().get("pid")
             raise Busy(
