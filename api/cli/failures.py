@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
@@ -11,7 +12,7 @@ import typer
 
 from api.cli.output import printable
 from api.errors import INTERNAL, INTERRUPTED, INVALID, OK, TERMINATED, outcome, problem
-from model_host.errors import InvalidInput, SutradharError
+from model_host.errors import DiskFull, InvalidInput, SutradharError
 
 
 class Terminated(BaseException):
@@ -35,6 +36,8 @@ def report(error: BaseException, *, as_json: bool) -> int:
         return TERMINATED
     if isinstance(error, typer.TyperException):
         return _usage(error, as_json)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        error = DiskFull("No space left for the output.", why="The disk is full.")
     if not isinstance(error, SutradharError):
         error = SutradharError(
             "Something went wrong inside Sutradhar.",

@@ -127,7 +127,8 @@ def quietest(audio: Samples, after: int, rate_hz: int = 16000) -> int:
 
 def write_wav(path: Path, audio: Samples, rate_hz: int) -> None:
     """Mono 16-bit PCM; values outside [-1, 1] are clipped."""
-    with wave.open(str(path), "wb") as out:
+    # Opened first: a wave that was never open complains when it is thrown away.
+    with path.open("wb") as file, wave.open(file, "wb") as out:
         out.setnchannels(1)
         out.setsampwidth(2)
         out.setframerate(rate_hz)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -112,6 +113,18 @@ def test_table_is_tab_separated_without_a_terminal(cli: Cli) -> None:
     rows = [line.split("\t") for line in cli("models").out.splitlines()]
     assert rows[0][:2] == ["model", "task"]
     assert {len(row) for row in rows} == {len(rows[0])}
+
+
+def test_a_full_disk_behind_stdout_is_no_fault_of_ours(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*args: object, **more: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("api.cli.output.Output.table", full)
+    code, _, err = cli("models")
+    assert code == 5
+    assert "No space left" in err
 
 
 def test_internal_fault_is_one_message(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
