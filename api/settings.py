@@ -59,8 +59,8 @@ def parse_devices(value: object) -> object:
         value = {name.strip(): size for name, _, size in pairs}
     if isinstance(value, Mapping):
         for name in value:
-            if not re.fullmatch(r"cpu|gpu\d+", str(name)):
-                raise ValueError(f"'{name}' is not a device; they are called cpu, gpu0, gpu1 …")
+            if not re.fullmatch(r"cpu|ram|gpu\d+", str(name)):
+                raise ValueError(f"'{name}' is not a device; they are called cpu, ram, gpu0 …")
         return {name: parse_bytes(size) for name, size in value.items()}
     return value
 

@@ -27,6 +27,7 @@ COMMANDS: dict[str, str] = {
     "pull": "Download model weights and verify them.",
     "serve": "Run the host and the API for all commands of this user.",
     "host": "Show devices and loaded models; unload one.",
+    "bench": "Measure a part of Sutradhar that needs no models.",
     "doctor": "Find what is missing here, and the command that fixes it.",
 }
 _HELP_COLUMNS = 80  # what help.txt is drawn for; a narrower terminal gets its own
