@@ -193,11 +193,12 @@ async def _answer(shelf: Shelf, request: web.Request) -> web.StreamResponse:
     body = data[start : len(data) - fault.short]
     response = web.StreamResponse(status=status, headers=headers)
     response.content_length = len(body)
-    await response.prepare(request)
     stop = next((at for at in (fault.cut, fault.hold) if at is not None), len(body))
+    # Before the first byte: whoever asked may hang up at any of them, and ask again.
+    shelf.log.append(Seen(request.method, path, wanted, stop))
+    await response.prepare(request)
     if request.method == "GET":
         await response.write(body[:stop])
-    shelf.log.append(Seen(request.method, path, wanted, stop))
     if fault.cut is not None and request.transport is not None:
         request.transport.close()
     elif fault.hold is not None:
