@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -97,9 +97,10 @@ def choose(
     *,
     language: str | None = None,
     model: str | None = None,
+    here: Callable[[Card], bool] = lambda card: True,
 ) -> Card:
     """The card that serves `task`: the one that `model` names, else the profile's first that knows
-    `language` (ISO 639-1; kok for Konkani).
+    `language` (ISO 639-1; kok for Konkani) and is `here`, or if none is, the first that knows it.
 
     Raises UnknownName for a model or language that nothing here knows, InvalidInput when `model`
     is for another task, ModelMissing when the profile has no model for the task.
@@ -121,9 +122,9 @@ def choose(
             f"The profile '{profile.name}' has no model for {task}.",
             fix=f"Name a model yourself, or add one to the profile. Cards for {task}: {able}.",
         )
-    for card in candidates:
-        if card.speaks(language):
-            return card
+    able_ones = [card for card in candidates if card.speaks(language)]
+    if able_ones:
+        return next(filter(here, able_ones), able_ones[0])
     raise _unknown_language(task, str(language), candidates)
 
 

@@ -90,7 +90,12 @@ class Host:
         Busy (queue full, or waited too long), what loading the engine raised. A caller that is
         cancelled gets no lease: nothing is awaited once a slot is found."""
         card = choose(
-            self.catalog, self.profile, wanted.task, language=wanted.language, model=wanted.model
+            self.catalog,
+            self.profile,
+            wanted.task,
+            language=wanted.language,
+            model=wanted.model,
+            here=self._here,
         )
         if not card.default_on and card.id not in self.settings.allow:
             raise Unavailable(
@@ -193,6 +198,10 @@ class Host:
         instance.retire()
         while instance.state != "gone":
             await self._next_change()
+
+    def _here(self, card: Card) -> bool:
+        """Whether it can be loaded without a pull, where a pull is forbidden."""
+        return not self.settings.offline or self.store.is_present(card)
 
     # -- inside -------------------------------------------------------------------------------
 

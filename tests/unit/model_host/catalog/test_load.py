@@ -124,6 +124,19 @@ def test_every_indian_language_can_be_spoken(
     assert choose(catalog, starter, "synthesize", language=language).speaks(language)
 
 
+def test_offline_a_voice_that_is_here_is_taken(catalog: Catalog, starter: Profile) -> None:
+    """Kokoro speaks Hindi better; without its weights, eSpeak NG's robot is better than none."""
+
+    def chosen(*present: str) -> str:
+        return choose(
+            catalog, starter, "synthesize", language="hi", here=lambda card: card.id in present
+        ).id
+
+    assert chosen("espeak-ng") == "espeak-ng"
+    assert chosen("espeak-ng", "kokoro-82m") == "kokoro-82m"
+    assert chosen() == "kokoro-82m"  # what to pull
+
+
 def test_a_model_by_name(catalog: Catalog, starter: Profile) -> None:
     assert choose(catalog, starter, "transcribe", model="whisper-tiny-en").id == "whisper-tiny-en"
 
