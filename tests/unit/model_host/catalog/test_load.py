@@ -162,7 +162,7 @@ def test_a_model_by_name(catalog: Catalog, starter: Profile) -> None:
 )
 def test_what_cannot_be_chosen(
     task: str,
-    asked: dict[str, str],
+    asked: dict[str, Any],
     error: type[Exception],
     says: str,
     catalog: Catalog,
