@@ -262,6 +262,10 @@ class Docstore:
         )[0]
         return row[0], row[1], row[2], row[3]
 
+    def count(self, vid: int) -> int:
+        """Moments of one version."""
+        return int(self._all("SELECT count(*) FROM moment WHERE vid = ?", vid)[0][0])
+
     def modalities(self) -> dict[int, dict[str, int]]:
         """vid → modality → number of Moments."""
         found: dict[int, dict[str, int]] = {}

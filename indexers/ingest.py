@@ -205,10 +205,7 @@ class _Run(NamedTuple):
                     if step.was.source != source:
                         note = f"is called '{source}' now"
                         yield IngestEvent(step.was.source, "removed", path, note=note)
-                counts = (await to_thread.run_sync(self.corpus.docs.modalities)).get(
-                    step.was.vid, {}
-                )
-                here = sum(counts.values())
+                here = await to_thread.run_sync(self.corpus.docs.count, step.was.vid)
                 yield IngestEvent(source, "unchanged", path, moments=here, note=step.note)
                 return
             staged = await to_thread.run_sync(self._staged, new)

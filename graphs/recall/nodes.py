@@ -308,11 +308,9 @@ def _where(citation: Citation, language: str) -> str:
         return f"{citation['source']}, {clock(citation['start_s'])}"
     if citation["page"] is not None:
         return f"{citation['source']}, {phrase('page', language, page=citation['page'])}"
-    return (
-        f"{citation['source']}, {citation['section']}"
-        if citation["section"]
-        else citation["source"]
-    )
+    if citation["section"]:
+        return f"{citation['source']}, {citation['section']}"
+    return citation["source"]
 
 
 def _spoken(text: str, citation: Citation, language: str) -> str:

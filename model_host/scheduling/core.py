@@ -1,4 +1,4 @@
-"""The scheduler: events in, actions out. The live host and the simulator both drive it.
+"""The scheduler: events in, actions out. The simulator drives it, and the live host is to.
 
 Its caller tells it what happened (`arrive`, `finished`, `moved`, `gone`), calls `step`, and carries
 out the actions that come back. What is served next is the same under every policy: by class, then
@@ -134,12 +134,9 @@ class Scheduler:
 
     def cancel(self, request: Request) -> None:
         """Nobody waits for it any more. Raises ValueError when it does not wait."""
-        queue = self.world.waiting.get(request.model)
-        if queue is None:
+        if request.model not in self.world.waiting:
             raise ValueError("the request does not wait")
-        queue.remove(request)
-        if not len(queue):
-            del self.world.waiting[request.model]
+        self._leave(request)
         self._dirty = True
 
     # -- what to do -------------------------------------------------------------------------
@@ -173,7 +170,6 @@ class Scheduler:
                 while instance.busy < instance.model.slots and len(queue):
                     request = queue.pop()
                     instance.busy += 1
-                    instance.uses += 1
                     instance.used_s = world.now_s
                     out.append(Serve(request, instance))
             if not len(queue):
@@ -182,10 +178,7 @@ class Scheduler:
     def _apply(self, move: Move, out: list[Action]) -> None:
         world = self.world
         if isinstance(move, Refuse):
-            queue = world.waiting[move.request.model]
-            queue.remove(move.request)
-            if not len(queue):
-                del world.waiting[move.request.model]
+            self._leave(move.request)
             out.append(move)
             return
         if isinstance(move, Drop):
@@ -201,6 +194,13 @@ class Scheduler:
         else:
             one = world.add(move.model, move.device)
         self._placed.append(one)
+
+    def _leave(self, request: Request) -> None:
+        """Out of the queue, unserved."""
+        queue = self.world.waiting[request.model]
+        queue.remove(request)
+        if not len(queue):
+            del self.world.waiting[request.model]
 
     def _make_room(self, out: list[Action]) -> None:
         """Victims that are idle go; what was placed begins once its bytes are really free."""

@@ -22,7 +22,7 @@ import math
 from collections.abc import Iterable
 
 from model_host.scheduling.core import Move, Refuse, Start
-from model_host.scheduling.policies import asleep, served
+from model_host.scheduling.policies import asleep, movable, served, until_fits
 from model_host.scheduling.world import RAM, Instance, Model, Request, World
 
 WEIGHT = {"realtime": 4.0, "interactive": 1.0, "batch": 0.25}
@@ -129,19 +129,15 @@ class Ours:
 
     def _victims(self, world: World, device: str, size_bytes: int) -> list[Instance] | None:
         """The cheapest that make room, by what a byte saves; then without those not needed."""
-        room = world.free(device)
-        if room >= size_bytes:
-            return []
-        ready = [one for one in world.on(device) if one.state == "ready" and not one.draining]
+        if world.free(device) >= size_bytes:
+            return []  # before any loss is reckoned
+        ready = movable(world.on(device))
         ready.sort(key=lambda one: (self.loss(world, one) + one.busy * 0.01) / one.model.size_bytes)
-        chosen: list[Instance] = []
-        for one in ready:
-            chosen.append(one)
-            room += one.model.size_bytes
-            if room >= size_bytes:
-                break
-        else:
+        fitting = until_fits(world, device, size_bytes, ready)
+        if fitting is None:
             return None
+        chosen = [*fitting]
+        room = world.free(device) + sum(one.model.size_bytes for one in chosen)
         for one in sorted(chosen, key=lambda one: -self.loss(world, one)):
             if room - one.model.size_bytes >= size_bytes:
                 chosen.remove(one)
@@ -166,21 +162,15 @@ class Ours:
         size = victim.model.size_bytes
         if world.budget[RAM] < size:
             return None
-        room = world.free(RAM)
         sleepers = [one for one in world.on(RAM) if one.state == "asleep"]
 
         def worth(one: Instance) -> float:
             return self.rate(world, one.model.id) * one.model.load_s / one.model.size_bytes
 
-        chosen: list[Instance] = []
-        for one in sorted(sleepers, key=worth):
-            if room >= size:
-                break
-            if worth(one) > worth(victim):
-                return None
-            chosen.append(one)
-            room += one.model.size_bytes
-        return tuple(chosen) if room >= size else None
+        chosen = until_fits(world, RAM, size, sorted(sleepers, key=worth))
+        if chosen and worth(chosen[-1]) > worth(victim):
+            return None  # who sleeps there is worth more
+        return chosen
 
     def wake_me_s(self, world: World) -> float | None:
         return self._again_s

@@ -37,6 +37,11 @@ def wanted(world: World) -> list[Model]:
     return [world.models[request.model] for request in heads]
 
 
+def movable(instances: Iterable[Instance]) -> list[Instance]:
+    """Those that could make room."""
+    return [one for one in instances if one.state == "ready" and not one.draining]
+
+
 def until_fits(
     world: World, device: str, size_bytes: int, victims: Iterable[Instance]
 ) -> tuple[Instance, ...] | None:
@@ -77,8 +82,7 @@ class LeastRecentlyUsed:
         return None
 
     def victims(self, world: World, device: str) -> list[Instance]:
-        ready = [one for one in world.on(device) if one.state == "ready" and not one.draining]
-        return sorted(ready, key=lambda one: (one.busy > 0, self.worth(one)))
+        return sorted(movable(world.on(device)), key=lambda one: (one.busy > 0, self.worth(one)))
 
     def worth(self, one: Instance) -> float:
         return one.used_s
@@ -109,9 +113,8 @@ class TimeToLive(LeastRecentlyUsed):
         self.ttl_s = ttl_s
 
     def choose(self, world: World) -> Move | None:
-        for one in world.instances.values():
-            idle = one.state == "ready" and not one.busy and not one.draining
-            if idle and self._over(one) <= world.now_s:
+        for one in movable(world.instances.values()):
+            if not one.busy and self._over(one) <= world.now_s:
                 return Drop(one)
         return super().choose(world)
 
@@ -119,11 +122,7 @@ class TimeToLive(LeastRecentlyUsed):
         return one.used_s + self.ttl_s
 
     def wake_me_s(self, world: World) -> float | None:
-        due = [
-            self._over(one)
-            for one in world.instances.values()
-            if one.state == "ready" and not one.busy and not one.draining
-        ]
+        due = [self._over(one) for one in movable(world.instances.values()) if not one.busy]
         return min((at for at in due if at > world.now_s), default=None)
 
 
@@ -136,7 +135,7 @@ class StaticPartition(LeastRecentlyUsed):
     def __init__(self, groups: Mapping[str, str]) -> None:
         super().__init__()
         self._groups = groups
-        self._parts: dict[str, tuple[frozenset[str], int]] = {}  # model → its group, their bytes
+        self._parts: dict[str, tuple[tuple[str, ...], int]] = {}  # model → its group, their bytes
 
     def choose(self, world: World) -> Move | None:
         if not self._parts:
@@ -152,7 +151,7 @@ class StaticPartition(LeastRecentlyUsed):
                 if one.state != "asleep" and one.device == device
             ]
             room = min(part - sum(one.model.size_bytes for one in mine), world.free(device))
-            ready = [one for one in mine if one.state == "ready" and not one.draining]
+            ready = movable(mine)
             ready.sort(key=lambda one: (one.busy > 0, one.used_s))
             chosen: list[Instance] = []
             while room < model.size_bytes and ready:
@@ -180,7 +179,7 @@ class StaticPartition(LeastRecentlyUsed):
             parts[:2] = [[*parts[0], *parts[1]]]
         for part, size in zip(parts, sizes, strict=True):
             for model in part:
-                self._parts[model.id] = (frozenset(one.id for one in part), min(size, budget))
+                self._parts[model.id] = (tuple(one.id for one in part), min(size, budget))
 
 
 def _bytes(models: Iterable[Model]) -> int:

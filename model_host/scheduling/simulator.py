@@ -25,7 +25,6 @@ class Outcome:
     misses: dict[str, int] = field(default_factory=dict)
     swaps: int = 0
     bytes_loaded: int = 0
-    end_s: float = 0.0
 
 
 _ARRIVE, _FINISH, _MOVED, _TICK = range(4)
@@ -61,19 +60,15 @@ def simulate(
             break
         if kind == _ARRIVE:
             scheduler.arrive(what)
-            actions = scheduler.step(now)
         elif kind == _FINISH:
             scheduler.finished(what, now)
-            actions = scheduler.step(now)
         elif kind == _MOVED:
             scheduler.moved(what, now)
-            actions = scheduler.step(now)
         else:
             tick_at = None
             if not world.waiting and coming is None and not events:
                 break
-            actions = scheduler.tick(now)
-        for action in actions:
+        for action in scheduler.tick(now) if kind == _TICK else scheduler.step(now):
             number += 1
             if isinstance(action, Serve):
                 request = action.request
@@ -83,12 +78,10 @@ def simulate(
                 if request.start_by_s is not None and now > request.start_by_s + 1e-9:
                     out.misses[request.latency] = out.misses.get(request.latency, 0) + 1
                 heapq.heappush(events, (now + request.service_s, _FINISH, number, action.instance))
-            elif isinstance(action, Load | Wake):
-                out.swaps += 1
+            elif isinstance(action, Load | Wake | Sleep):
+                out.swaps += not isinstance(action, Sleep)
                 if isinstance(action, Load):
                     out.bytes_loaded += action.instance.model.size_bytes
-                heapq.heappush(events, (action.instance.until_s, _MOVED, number, action.instance))
-            elif isinstance(action, Sleep):
                 heapq.heappush(events, (action.instance.until_s, _MOVED, number, action.instance))
             elif isinstance(action, Refuse):
                 request = action.request
@@ -104,7 +97,6 @@ def simulate(
             number += 1
             heapq.heappush(events, (due, _TICK, number, None))
             tick_at = due
-        out.end_s = now
     if world.waiting:
         stuck = sum(len(queue) for queue in world.waiting.values())
         raise RuntimeError(f"{stuck} requests would wait for ever: {sorted(world.waiting)}")

@@ -61,7 +61,6 @@ class Instance:
     until_s: float = 0.0
     busy: int = 0
     used_s: float = 0.0
-    uses: int = 0
     since_s: float = 0.0  # ready since
     draining: bool = False
     wakes: bool = False
